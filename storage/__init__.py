@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, lease queue, history chain, encrypted snapshots."""
