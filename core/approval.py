@@ -1,0 +1,52 @@
+"""An Approval: the question put to people about one permit, and the decisions that answer it."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.permit import Permit
+from core.resolution import ApprovalId, Person, ResolutionId
+
+
+class ApprovalState(enum.Enum):
+    """A question is pending until one final decision, its deadline or a cancellation ends it."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Subject(enum.Enum):
+    """What the question is about."""
+
+    RESOLUTION = "resolution"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One question. Once ended, `decided_by`, `decided_at` and `reason` say by whom, when and why."""
+
+    id: ApprovalId
+    resolution_id: ResolutionId
+    subject: Subject
+    state: ApprovalState
+    permit: Permit
+    asked_at: datetime
+    deadline: datetime
+    decided_by: Person | None = None
+    decided_at: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said. `digest` names the permit they saw; None where the door cannot carry one (REST)."""
+
+    approval_id: ApprovalId
+    by: Person
+    is_approval: bool
+    reason: str
+    digest: str | None = None

@@ -1,0 +1,59 @@
+"""What a command line would do to the cluster, in the words permits are written in."""
+
+import enum
+from dataclasses import dataclass
+
+from core.risk_levels import RiskLevel
+
+
+class Change(enum.Enum):
+    """The changes a permit can allow."""
+
+    DELETE_POD = "delete_pod"
+    RESTART = "restart"
+    UNDO = "undo"
+    SCALE = "scale"
+    SET_IMAGE = "set_image"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One change to one named object. `kind` is the Kubernetes kind ("Deployment"), never an alias.
+
+    `replicas` belongs to SCALE, `images` ((container, image) pairs, container "*" for all) to SET_IMAGE,
+    `to_revision` to UNDO (None: the previous one).
+    """
+
+    change: Change
+    kind: str
+    name: str
+    namespace: str
+    replicas: int | None = None
+    images: tuple[tuple[str, str], ...] = ()
+    to_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A command line after parsing and judging: exactly what would run, and how dangerous it is.
+
+    `risk` is None for DENY. `rule` is the id of the rule sheet ("R4"), `reason` a sentence the agent can act on.
+    `stages` are argument vectors: one program, then the text filters its output is piped through; empty for DENY.
+    `effects` are the changes (empty for LOW); a line above LOW always has at least one.
+    """
+
+    line: str
+    risk: RiskLevel | None
+    rule: str
+    reason: str
+    stages: tuple[tuple[str, ...], ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def is_denied(self) -> bool:
+        return self.risk is None
+
+    @property
+    def verdict(self) -> str:
+        """The risk level's word, or DENY."""
+        return self.risk.value if self.risk else "DENY"

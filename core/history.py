@@ -1,0 +1,59 @@
+"""History: what happened, append-only. The Slack thread, the REST history and the audit log are views of it."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.resolution import Person, ResolutionId
+
+
+class Happened(enum.Enum):
+    """Every kind of entry. Names are past tense; what belongs to each is in `Entry.facts`."""
+
+    REQUESTED = "requested"
+    ASSESSED = "assessed"
+    ASKED = "asked"
+    AUTO_APPROVED = "auto_approved"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    EXECUTION_STARTED = "execution_started"
+    AGENT_SAID = "agent_said"
+    COMMAND_JUDGED = "command_judged"
+    COMMAND_ENDED = "command_ended"
+    BUDGET_WARNED = "budget_warned"
+    INTERRUPT_ASKED = "interrupt_asked"
+    INTERRUPTED = "interrupted"
+    EXECUTION_ENDED = "execution_ended"
+    VERIFIED = "verified"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLED_BACK = "rolled_back"
+    ROLLBACK_FAILED = "rollback_failed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `facts` hold JSON types only and never a secret; `by` is None for the service itself.
+
+    `resolution_id` is None for entries about the whole service (paused, resumed).
+    """
+
+    what: Happened
+    resolution_id: ResolutionId | None
+    by: Person | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEntry:
+    """An entry as stored: its number in the chain and the database's time."""
+
+    seq: int
+    at: datetime
+    entry: Entry
