@@ -50,6 +50,8 @@ class Outcome:
     commands_executed: tuple[str, ...] = ()
     has_changed: bool = False
     """Whether a line above LOW was started, whatever came of it."""
+    transcript: str = ""
+    """The conversation with the model as JSON lines, redacted."""
 
     @property
     def is_success(self) -> bool:

@@ -203,6 +203,14 @@ class Transaction(Protocol):
 
     async def set_pause(self, pause: Pause | None) -> None: ...
 
+    async def pause(self) -> Pause | None: ...
+
+    async def agents_at_work(self) -> int:
+        """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
+
+    async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
+        """Wakes it later without counting an attempt: the service is paused or busy."""
+
     async def answered_before(self, key: str, *, client: str, body_digest: str) -> str | None:
         """The stored answer (JSON) to this Idempotency-Key within 24 h; UnprocessableError for another body."""
 

@@ -43,7 +43,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.AWAITING_APPROVAL: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.CANCELLED}),
     State.APPROVED: frozenset({State.EXECUTING, State.EXPIRED, State.FAILED, State.CANCELLED}),
     State.EXECUTING: frozenset({State.VERIFYING, State.INTERRUPTED, State.FAILED, State.ROLLING_BACK}),
-    State.VERIFYING: frozenset({State.COMPLETED, State.FAILED, State.ROLLING_BACK}),
+    State.VERIFYING: frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLING_BACK}),
     State.COMPLETED: frozenset({State.ROLLING_BACK}),
     State.FAILED: frozenset({State.ROLLING_BACK}),
     State.INTERRUPTED: frozenset({State.ROLLING_BACK}),

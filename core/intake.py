@@ -1,0 +1,250 @@
+"""The only way in: every edge records what a person or an alert said here, in one transaction, and returns."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from core.actor import Actor
+from core.approval import Answer, ApprovalState
+from core.approvals import ApprovalEngine
+from core.errors import InvalidInputError, NotFoundError, StaleError
+from core.history import Entry, Happened
+from core.overview import Overview, Pause
+from core.ports import Clock, HistoryFilter, Store, Transaction
+from core.resolution import (
+    ActionType,
+    ApprovalId,
+    Person,
+    Request,
+    Resolution,
+    ResolutionId,
+    SnapshotId,
+    State,
+    may_move,
+)
+from core.rollback import RollbackManager
+from core.snapshot import UndoReport
+
+CANCELLABLE = frozenset({State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED})
+STOPPABLE = frozenset({State.EXECUTING, State.VERIFYING})
+
+
+class Intake:
+    """Records requests, decisions, interrupts, rollbacks and pauses, and reads what the edges show."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        engine: ApprovalEngine,
+        rollback: RollbackManager | None,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._rollback = rollback
+        self._clock = clock
+        self._new_id = new_id
+
+    async def request(
+        self,
+        request: Request,
+        *,
+        by: Person,
+        thread: tuple[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Overview:
+        """Records a request; an open one for the same client, event and action is returned instead of a second.
+
+        The same `idempotency_key` with the same request within 24 h returns the first one's resolution;
+        UnprocessableError with another request.
+        """
+        digest = _digest(request)
+        async with self._store.transaction() as tx:
+            if idempotency_key:
+                known = await tx.answered_before(idempotency_key, client=by.id, body_digest=digest)
+                if known is not None:
+                    return await self.overview(ResolutionId(json.loads(known)["resolution_id"]))
+            resolution = await self._add(tx, request, by=by, thread=thread)
+            if idempotency_key:
+                await tx.keep_answer(
+                    idempotency_key,
+                    client=by.id,
+                    body_digest=digest,
+                    answer=json.dumps({"resolution_id": resolution.id}),
+                )
+        return await self.overview(resolution.id)
+
+    async def _add(
+        self, tx: Transaction, request: Request, *, by: Person, thread: tuple[str, str] | None
+    ) -> Resolution:
+        now = self._clock()
+        wanted = Resolution(
+            id=ResolutionId(self._new_id()),
+            request=request,
+            requested_by=by,
+            state=State.GATHERING,
+            created_at=now,
+            updated_at=now,
+            auto_rollback=self._engine.rolls_back_by_itself(request),
+        )
+        stored = await tx.add_resolution(wanted, dedupe_key=_dedupe_key(request), thread=thread)
+        if stored.id == wanted.id:
+            facts = {"description": request.action_description, "action_type": request.action_type.value}
+            await tx.append(Entry(Happened.REQUESTED, stored.id, by, facts))
+        return stored
+
+    async def decide(self, answer: Answer, *, actor: Actor) -> Overview:
+        """Records one final decision. StaleError when it was decided, has expired or the question changed."""
+        async with self._store.transaction() as tx:
+            approval = await tx.approval(answer.approval_id)
+            if approval is None:
+                raise NotFoundError(f"There is no approval {answer.approval_id}.")
+            self._engine.judge_answer(approval, answer, actor=actor, now=await tx.now())
+            resolution = await _known(tx, approval.resolution_id)
+            self._engine.check_requester(resolution, answer)
+            state, to, what = (
+                (ApprovalState.APPROVED, State.APPROVED, Happened.APPROVED)
+                if answer.is_approval
+                else (ApprovalState.REJECTED, State.REJECTED, Happened.REJECTED)
+            )
+            await tx.end_approval(approval.id, state=state, by=answer.by, reason=answer.reason)
+            facts = {"reason": answer.reason, "digest": approval.permit.digest, "approval_id": approval.id}
+            moved = await tx.move(
+                resolution,
+                to=to,
+                because=Entry(what, resolution.id, answer.by, facts),
+                wake_in_seconds=0 if answer.is_approval else None,
+                summary=None if answer.is_approval else f"Rejected by {answer.by.name}: {answer.reason or 'no reason'}",
+            )
+            if not moved:
+                raise StaleError("The resolution moved on while the decision was on its way; look at it again.")
+        return await self.overview(approval.resolution_id)
+
+    async def interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> Overview:
+        """Before execution it cancels at once; while running it asks the owner to stop. StaleError after the end.
+
+        Locks the question before the resolution, as `decide` does.
+        """
+        question = (await self.overview(resolution_id)).approval
+        async with self._store.transaction() as tx:
+            if question is not None:
+                await tx.approval(question.id)
+            resolution = await _known(tx, resolution_id)
+            if resolution.state in CANCELLABLE:
+                await self._cancel(tx, resolution, by=by, reason=reason)
+            elif resolution.state in STOPPABLE:
+                if await tx.ask_interrupt(resolution_id, by=by, reason=reason):
+                    entry = Entry(Happened.INTERRUPT_ASKED, resolution_id, by, {"reason": reason})
+                    await tx.append(entry)
+            else:
+                raise StaleError(f"There is nothing to interrupt: it is {resolution.state.value}. {_told(resolution)}")
+        return await self.overview(resolution_id)
+
+    async def _cancel(self, tx: Transaction, resolution: Resolution, *, by: Person, reason: str) -> None:
+        if resolution.approval_id is not None:
+            await tx.end_approval(resolution.approval_id, state=ApprovalState.CANCELLED, by=by, reason=reason)
+        entry = Entry(Happened.CANCELLED, resolution.id, by, {"reason": reason})
+        summary = f"Cancelled by {by.name} before anything was run. {reason}".strip()
+        if not await tx.move(resolution, to=State.CANCELLED, because=entry, summary=summary):
+            raise StaleError("The resolution moved on while the interrupt was on its way; look at it again.")
+
+    async def preview_rollback(self, snapshot_id: SnapshotId) -> UndoReport:
+        """What a rollback would do, checked against the API server by dry run; changes nothing."""
+        snapshot = await self._store.snapshot(snapshot_id)
+        if snapshot is None:
+            raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+        if self._rollback is None:
+            raise InvalidInputError("No cluster is configured, so nothing can be rolled back.")
+        return await self._rollback.rollback(snapshot, is_dry_run=True)
+
+    async def rollback(self, snapshot_id: SnapshotId, *, by: Person) -> Overview:
+        """Records that the resolution's own change is to be undone; the worker does it."""
+        snapshot = await self._store.snapshot(snapshot_id)
+        if snapshot is None:
+            raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+        async with self._store.transaction() as tx:
+            resolution = await _known(tx, snapshot.resolution_id)
+            if resolution.state in {State.EXECUTING, State.VERIFYING}:
+                raise StaleError("It is still running; interrupt it first, then roll back.")
+            if resolution.state is not State.ROLLING_BACK:
+                if not may_move(resolution.state, State.ROLLING_BACK):
+                    raise StaleError(f"It cannot be rolled back: it is {resolution.state.value}. {_told(resolution)}")
+                entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, by, {"snapshot_id": snapshot_id})
+                if not await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0):
+                    raise StaleError("The resolution moved on meanwhile; look at it again.")
+        return await self.overview(snapshot.resolution_id)
+
+    async def ask_again(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+        """A new resolution with the same request that names the old one; only after an end without a change."""
+        old = (await self.overview(resolution_id)).resolution
+        if old.state not in {State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED}:
+            raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
+        asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
+        return await self.request(Request(**asked), by=by)
+
+    async def pause(self, *, by: Person, reason: str) -> None:
+        """No replica starts anything new until `resume`; who and why stand on every card."""
+        async with self._store.transaction() as tx:
+            await tx.set_pause(Pause(by, reason, await tx.now()))
+            await tx.append(Entry(Happened.PAUSED, None, by, {"reason": reason}))
+
+    async def resume(self, *, by: Person) -> None:
+        async with self._store.transaction() as tx:
+            await tx.set_pause(None)
+            await tx.append(Entry(Happened.RESUMED, None, by))
+
+    async def overview(self, resolution_id: ResolutionId) -> Overview:
+        """NotFoundError when there is none."""
+        found = await self._store.overview(resolution_id)
+        if found is None:
+            raise NotFoundError(f"There is no resolution {resolution_id}.")
+        return found
+
+    async def approval_of(self, approval_id: ApprovalId) -> Overview:
+        """The resolution a question belongs to."""
+        async with self._store.transaction() as tx:
+            approval = await tx.approval(approval_id)
+        if approval is None:
+            raise NotFoundError(f"There is no approval {approval_id}.")
+        return await self.overview(approval.resolution_id)
+
+    async def pending(self, client_id: str | None = None) -> Sequence[Overview]:
+        return await self._store.pending(client_id)
+
+    async def history(self, wanted: HistoryFilter) -> Sequence[Overview]:
+        return await self._store.history(wanted)
+
+    async def snapshot_owner(self, snapshot_id: SnapshotId) -> Overview:
+        """The resolution whose changes a snapshot holds."""
+        snapshot = await self._store.snapshot(snapshot_id)
+        if snapshot is None:
+            raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+        return await self.overview(snapshot.resolution_id)
+
+
+async def _known(tx: Transaction, resolution_id: ResolutionId) -> Resolution:
+    resolution = await tx.resolution(resolution_id)
+    if resolution is None:
+        raise NotFoundError(f"There is no resolution {resolution_id}.")
+    return resolution
+
+
+def _told(resolution: Resolution) -> str:
+    return resolution.summary or ""
+
+
+def _dedupe_key(request: Request) -> str | None:
+    """One open resolution per client, event and action; without an event every request is a new one."""
+    if request.event_id is None:
+        return None if request.replaces is None else json.dumps(["again", request.replaces])
+    return json.dumps([request.client_id, request.event_id, request.action_type.value])
+
+
+def _digest(request: Request) -> str:
+    def plain(value: object) -> str:
+        return value.value if isinstance(value, ActionType) else str(value)
+
+    return hashlib.sha256(json.dumps(asdict(request), sort_keys=True, default=plain).encode()).hexdigest()

@@ -1,0 +1,137 @@
+"""The one place where a command is judged, recorded, snapshotted and run."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.effects import Effect, Judged
+from core.errors import LeaseLostError, ResolverError
+from core.execution import CommandRecord
+from core.history import Entry, Happened
+from core.permit import Permit
+from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
+from core.redaction import redact
+from core.resolution import Resolution, SnapshotId
+from core.resources import Resource
+from core.snapshot import SnapshotEntry
+
+Judge = Callable[[str], Judged]
+
+
+@dataclass(slots=True)
+class GatedToolbox:
+    """The agent's `bash`: a line runs if it is LOW, or if the permit covers every effect of it.
+
+    A change runs only after its target was read and stored, with the lease still held; changes run one at a time.
+    """
+
+    resolution: Resolution
+    permit: Permit
+    gate: Judge
+    store: Store
+    cluster: Cluster
+    folder: Path
+    clock: Clock
+    seconds_per_command: float = 60.0
+    executed: list[str] = field(default_factory=list)
+    has_changed: bool = False
+    _change: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _changes: int = 0
+
+    def judge(self, line: str) -> Judged:
+        return self.gate(line)
+
+    async def said(self, text: str) -> None:
+        facts = {"text": redact(text)[:4_000]}
+        async with self.store.transaction() as tx:
+            await tx.append(Entry(Happened.AGENT_SAID, self.resolution.id, None, facts))
+
+    async def bash(self, line: str) -> ToolAnswer:
+        """LeaseLostError ends the run; every other refusal or failure is an answer the agent can act on."""
+        judged = self.gate(line)
+        if judged.is_denied:
+            return await self._refuse(judged, judged.reason)
+        if not judged.effects:
+            return await self._run(judged)
+        if not self.permit.covers(judged.effects):
+            return await self._refuse(judged, self._not_covered(judged))
+        async with self._change:
+            return await self._change_cluster(judged)
+
+    def _not_covered(self, judged: Judged) -> str:
+        allowed = "; ".join(self.permit.sentences())
+        return f"Judged {judged.verdict} ({judged.rule}) and not covered by the approval, which allows: {allowed}."
+
+    async def _refuse(self, judged: Judged, reason: str) -> ToolAnswer:
+        await self._record(judged, reason=reason, is_executed=False)
+        return ToolAnswer(f"Refused, nothing was run. {reason}", is_error=True)
+
+    async def _change_cluster(self, judged: Judged) -> ToolAnswer:
+        try:
+            taken = [await self._snapshot(effect) for effect in judged.effects]
+        except LeaseLostError:
+            raise
+        except ResolverError as error:
+            return await self._refuse(judged, f"No snapshot could be taken, so the change was not made: {error}")
+        self.has_changed = True
+        try:
+            return await self._run(judged)
+        finally:
+            for snapshot_id, entry in taken:
+                await self._read_back(snapshot_id, entry)
+
+    async def _snapshot(self, effect: Effect) -> tuple[SnapshotId, SnapshotEntry]:
+        target = Resource(effect.kind, effect.name, effect.namespace)
+        rule = self.permit.rule_for(effect)
+        before = await self.cluster.read(target)
+        if before is None:
+            raise ResolverError(f"{target} does not exist.")
+        uid = before.get("metadata", {}).get("uid")
+        if rule is not None and rule.target.uid is not None and uid != rule.target.uid:
+            raise ResolverError(f"{target} is another object now than the one that was approved.")
+        self._changes += 1
+        named = Resource(effect.kind, effect.name, effect.namespace, before.get("apiVersion", ""), uid)
+        entry = SnapshotEntry(seq=self._changes, target=named, change=effect.change, before=before)
+        return await self.store.add_snapshot_entry(self.resolution, entry), entry
+
+    async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+        after = await self.cluster.read(entry.target)
+        done = SnapshotEntry(
+            entry.seq, entry.target, entry.change, entry.before, after, is_after_read=True, state="done"
+        )
+        await self.store.update_snapshot_entry(snapshot_id, done)
+
+    async def _run(self, judged: Judged) -> ToolAnswer:
+        seq = await self._record(judged, reason=judged.reason, is_executed=True)
+        self.executed.append(judged.line)
+        result = CommandResult(None, "stopped before it ended")
+        try:
+            result = await self._started(judged)
+        finally:
+            output = redact(result.output)
+            await self.store.end_command(
+                self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
+            )
+        if result.exit_code == 0:
+            return ToolAnswer(output or "(no output)")
+        ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
+        return ToolAnswer(f"{output}\n({ending})", is_error=True)
+
+    async def _started(self, judged: Judged) -> CommandResult:
+        try:
+            return await self.cluster.run(judged.stages, folder=self.folder, seconds=self.seconds_per_command)
+        except ResolverError as error:
+            return CommandResult(None, str(error))
+
+    async def _record(self, judged: Judged, *, reason: str, is_executed: bool) -> int:
+        record = CommandRecord(
+            seq=0,
+            line=redact(judged.line)[:2_000],
+            verdict=judged.verdict,
+            rule=judged.rule,
+            reason=reason,
+            is_executed=is_executed,
+            asked_at=self.clock(),
+        )
+        return await self.store.add_command(self.resolution, record)
