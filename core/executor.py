@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.effects import Judged
@@ -18,32 +18,21 @@ from core.toolbox import GatedToolbox
 from core.workspace import context_text, write_workspace
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
-    `judge` is the gate: (line, namespace) to a verdict. `frame` puts foreign text into the prompt as data.
+    `judge` is the gate: (line, namespace) to a verdict. `prompt` frames the context as data.
     """
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        cluster: Cluster,
-        agents: Agents,
-        judge: Callable[[str, str], Judged],
-        profiles: Mapping[ActionType, AgentProfile],
-        prompt: Callable[[str], str],
-        workspaces: Path,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._cluster = cluster
-        self._agents = agents
-        self._judge = judge
-        self._profiles = profiles
-        self._prompt = prompt
-        self._workspaces = workspaces
-        self._clock = clock
+    store: Store
+    cluster: Cluster
+    agents: Agents
+    judge: Callable[[str, str], Judged]
+    profiles: Mapping[ActionType, AgentProfile]
+    prompt: Callable[[str], str]
+    workspaces: Path
+    clock: Clock
 
     async def run(self, resolution: Resolution, *, permit: Permit, context: IncidentContext) -> Outcome:
         """Runs to an end. Cancelling stops the agent and raises CancelledError once it is gone.
@@ -51,27 +40,27 @@ class RemediationExecutor:
         The commands that ran are rows of the store, whatever the end.
         """
         request = resolution.request
-        folder = self._workspaces / resolution.id
+        folder = self.workspaces / resolution.id
         text = context_text(request, context, permit)
         objects = await self._objects(context)
         await asyncio.to_thread(write_workspace, folder, text=text, objects=objects)
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
-            gate=lambda line: self._judge(line, request.namespace),
-            store=self._store,
-            cluster=self._cluster,
+            gate=lambda line: self.judge(line, request.namespace),
+            store=self.store,
+            cluster=self.cluster,
             folder=folder,
-            clock=self._clock,
+            clock=self.clock,
         )
         task = AgentTask(
             resolution_id=resolution.id,
             agent="executor",
-            profile=self._profiles[request.action_type],
-            prompt=self._prompt(text),
+            profile=self.profiles[request.action_type],
+            prompt=self.prompt(text),
             folder=folder,
         )
-        outcome = await self._agents.run(task, toolbox)
+        outcome = await self.agents.run(task, toolbox)
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)
 
     async def _objects(self, context: IncidentContext) -> list[tuple[Resource, Manifest]]:
@@ -79,7 +68,7 @@ class RemediationExecutor:
         found: list[tuple[Resource, Manifest]] = []
         for workload in context.affected:
             try:
-                manifest = await self._cluster.read(workload.resource)
+                manifest = await self.cluster.read(workload.resource)
             except ResolverError:
                 continue
             if manifest is not None:

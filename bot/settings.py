@@ -1,0 +1,165 @@
+"""The settings: the only reader of the environment. README's table is compared with this file by a test."""
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from core.errors import InvalidInputError
+
+PREFIX = "INCIDENT_RESOLVER_"
+
+
+def default_data_folder() -> Path:
+    """As root a folder PostgreSQL's unprivileged child can enter, else the user's own."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/incident-resolver")
+    return Path.home() / ".local" / "share" / "incident-resolver"
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; an empty variable counts as not set. Aliases are the names users know."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=True, populate_by_name=True
+    )
+
+    database_url: str | None = Field(None, alias="DATABASE_URL", description="PostgreSQL; without it an embedded one")
+    database_migration_url: str | None = Field(
+        None, alias="DATABASE_MIGRATION_URL", description="another login that owns the tables, for `db upgrade`"
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None, alias="ANTHROPIC_API_KEY", description="the model key; only the gateway holds it"
+    )
+    anthropic_base_url: str = Field(
+        "https://api.anthropic.com", alias="ANTHROPIC_BASE_URL", description="another address of the Messages API"
+    )
+    slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN", description="xoxb-…; none: REST only")
+    slack_app_token: SecretStr | None = Field(
+        None, alias="SLACK_APP_TOKEN", description="xapp-…: Socket Mode; without it HTTP mode"
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, alias="SLACK_SIGNING_SECRET", description="needed in HTTP mode (/slack/events)"
+    )
+    slack_client_id: str | None = Field(None, alias="SLACK_CLIENT_ID", description="for installing in many workspaces")
+    slack_client_secret: SecretStr | None = Field(
+        None, alias="SLACK_CLIENT_SECRET", description="for installing in many workspaces"
+    )
+    slack_channel: str | None = Field(None, alias="SLACK_CHANNEL", description="where cards go: a channel id")
+    slack_api_url: str = Field("https://slack.com/api/", alias="SLACK_API_URL", description="another Web API address")
+    kubeconfig: Path | None = Field(None, alias="KUBECONFIG", description="the cluster; in a Pod its own account")
+    kubectl_path: Path | None = Field(None, alias="KUBECTL_PATH", description="another kubectl than the pinned one")
+    helm_path: Path | None = Field(None, alias="HELM_PATH", description="helm; not used yet")
+    platform_url: str | None = Field(None, alias="PLATFORM_URL", description="the SRE platform's REST APIs")
+    neo4j_uri: str | None = Field(None, alias="NEO4J_URI", description="the graph, e.g. bolt://host:7687")
+    neo4j_user: str = Field("neo4j", alias="NEO4J_USER", description="its user")
+    neo4j_password: SecretStr | None = Field(None, alias="NEO4J_PASSWORD", description="its password")
+
+    host: str = Field("127.0.0.1", alias=PREFIX + "HOST", description="address the REST server listens on")
+    port: int = Field(8084, alias=PREFIX + "PORT", ge=0, le=65535, description="its port")
+    data: Path = Field(
+        default_factory=default_data_folder,
+        alias=PREFIX + "DATA",
+        description="embedded database, keys, workspaces; as root /var/lib/incident-resolver",
+    )
+    policy: Path | None = Field(None, alias=PREFIX + "POLICY", description="the policy file (YAML)")
+    approvers: str = Field(
+        "", alias=PREFIX + "APPROVERS", description="who may approve: Slack ids, group ids or `channel`, by commas"
+    )
+    log: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias=PREFIX + "LOG", description="log level")
+    token_limit: int = Field(
+        100_000, alias=PREFIX + "TOKEN_LIMIT", ge=1, le=2_000_000, description="tokens per incident"
+    )
+    agent_token_limit: int = Field(
+        50_000, alias=PREFIX + "AGENT_TOKEN_LIMIT", ge=1, le=2_000_000, description="tokens per agent"
+    )
+    approval_timeout: float = Field(
+        300.0, alias=PREFIX + "APPROVAL_TIMEOUT", gt=0, le=604_800, description="seconds until a question expires"
+    )
+    snapshot_key: SecretStr | None = Field(
+        None, alias=PREFIX + "SNAPSHOT_KEY", description="32 bytes, base64; else DATA/keys/snapshot"
+    )
+    signing_key: SecretStr | None = Field(
+        None, alias=PREFIX + "SIGNING_KEY", description="32 bytes, base64; else DATA/keys/signing"
+    )
+    auto_rollback: bool = Field(
+        default=False, alias=PREFIX + "AUTO_ROLLBACK", description="put changes back after failure, error or timeout"
+    )
+    money_per_day_usd: Decimal = Field(
+        Decimal(20), alias=PREFIX + "MONEY_PER_DAY_USD", ge=0, description="USD for models per UTC day"
+    )
+    agents_at_once: int = Field(
+        4, alias=PREFIX + "AGENTS_AT_ONCE", ge=1, le=64, description="agents at work over all replicas"
+    )
+    spare_agents: int = Field(0, alias=PREFIX + "SPARE_AGENTS", ge=0, le=8, description="not used yet")
+    lease_seconds: float = Field(
+        30.0, alias=PREFIX + "LEASE_SECONDS", ge=2, le=600, description="how long a dead worker's work is held"
+    )
+    verify_seconds: float = Field(
+        120.0, alias=PREFIX + "VERIFY_SECONDS", ge=1, le=3600, description="how long healing may take"
+    )
+    source_seconds: float = Field(
+        8.0, alias=PREFIX + "SOURCE_SECONDS", gt=0, le=120, description="time limit of each context source"
+    )
+    execution: Literal["process"] = Field("process", alias=PREFIX + "EXECUTION", description="where agents run")
+    retention_days: int = Field(
+        90, alias=PREFIX + "RETENTION_DAYS", ge=1, le=3650, description="how long snapshots are kept; not used yet"
+    )
+    haiku_model: str = Field(
+        "claude-haiku-4-5-20251001", alias=PREFIX + "HAIKU_MODEL", description="model id for the small agent"
+    )
+    sonnet_model: str = Field(
+        "claude-sonnet-4-6", alias=PREFIX + "SONNET_MODEL", description="model id for the larger agent"
+    )
+    reader_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "READER_KUBECONFIG", description="identity for reads; not used yet"
+    )
+    preview_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "PREVIEW_KUBECONFIG", description="identity for dry runs; not used yet"
+    )
+    keeper_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "KEEPER_KUBECONFIG", description="identity for snapshots; not used yet"
+    )
+    issuer_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "ISSUER_KUBECONFIG", description="identity that issues grants; not used yet"
+    )
+
+    @property
+    def approver_names(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.approvers.split(",") if part.strip())
+
+
+class _Isolated(Settings):
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def load_settings() -> Settings:
+    """The environment's settings; InvalidInputError names each variable that is wrong."""
+    try:
+        return Settings.model_validate({})
+    except ValidationError as error:
+        raise InvalidInputError(_told(error)) from error
+
+
+def settings_from(values: dict[str, object]) -> Settings:
+    """Settings from these values alone; the environment is not asked (the demo, tests)."""
+    return _Isolated.model_validate(values)
+
+
+def _told(error: ValidationError) -> str:
+    parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)]
+    return f"The settings are wrong. {'; '.join(parts)}. See the table of settings in the README."
