@@ -106,7 +106,9 @@ def _block_names() -> dict[str, str]:
     references = [one["$ref"].rsplit("/", 1)[1] for one in definitions["KnownBlock"]["anyOf"]]
     named: dict[str, str] = {}
     for name in references:
-        shape = next(node for _, node in walk(definitions[name]) if "properties" in node and "type" in node["properties"])
+        shape = next(
+            node for _, node in walk(definitions[name]) if "properties" in node and "type" in node["properties"]
+        )
         named[shape["properties"]["type"]["const"]] = name
     return named
 
@@ -128,7 +130,7 @@ def _check_one(block: object, path: str) -> list[str]:
 
 
 def _schema_faults(node: object, name: str, path: str) -> list[str]:
-    return [_sentence(error, path) for error in _validator(name).iter_errors(node)]
+    return list(dict.fromkeys(_sentence(error, path) for error in _validator(name).iter_errors(node)))
 
 
 def _sentence(error: jsonschema.ValidationError, path: str) -> str:
@@ -147,20 +149,27 @@ def _sentence(error: jsonschema.ValidationError, path: str) -> str:
 def _closest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
     """Of a union's errors, the one of the branch that has the instance's own type, as deep as it goes."""
     while error.context:
-        branches: dict[object, list[jsonschema.ValidationError]] = {}
-        for inner in error.context:
-            branches.setdefault(inner.schema_path[0], []).append(inner)
-        same_type = [inner for inner in branches.values() if not any(_is_of_another_type(one) for one in inner)]
+        same_type = [branch for branch in _branches(error) if _may_be_meant(branch)]
         if len(same_type) != 1:
             return error
         error = same_type[0][0]
     return error
 
 
-def _is_of_another_type(error: jsonschema.ValidationError) -> bool:
-    if list(error.path)[-1:] == ["type"] and len(error.path) == 1:
-        return True
-    return bool(error.context) and not error.path and all(_is_of_another_type(one) for one in error.context)
+def _branches(error: jsonschema.ValidationError) -> list[list[jsonschema.ValidationError]]:
+    branches: dict[object, list[jsonschema.ValidationError]] = {}
+    for inner in error.context or []:
+        branches.setdefault(inner.schema_path[0], []).append(inner)
+    return list(branches.values())
+
+
+def _may_be_meant(branch: list[jsonschema.ValidationError]) -> bool:
+    for error in branch:
+        if list(error.path) == ["type"]:
+            return False
+        if error.context and not error.path and not any(map(_may_be_meant, _branches(error))):
+            return False
+    return True
 
 
 def _sdk_faults(block: Json, path: str) -> list[str]:
