@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from typing_extensions import override
+
 from bot.demo.slack.workspace import Json
 
 EnvelopeKind = Literal["events_api", "slash_commands", "interactive"]
@@ -24,3 +26,16 @@ class Courier(Protocol):
     async def deliver(
         self, kind: EnvelopeKind, payload: Json, *, retry_number: int = 0, retry_reason: str = ""
     ) -> Answer: ...
+
+
+class ChosenCourier(Courier):
+    """Whichever way is set at the moment."""
+
+    def __init__(self, way: Courier) -> None:
+        self.way = way
+
+    @override
+    async def deliver(
+        self, kind: EnvelopeKind, payload: Json, *, retry_number: int = 0, retry_reason: str = ""
+    ) -> Answer:
+        return await self.way.deliver(kind, payload, retry_number=retry_number, retry_reason=retry_reason)

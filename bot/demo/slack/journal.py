@@ -22,13 +22,15 @@ class Entry:
 class Journal:
     """Entries in the order in which they ended."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], *, on_entry: Callable[[], None]) -> None:
         self._now = now
+        self._on_entry = on_entry
         self.entries: list[Entry] = []
 
     def record(self, direction: Direction, name: str, sent: Json, answer: Json) -> None:
         shown = {key: value for key, value in sent.items() if key != "token"}
         self.entries.append(Entry(self._now(), direction, name, shown, answer))
+        self._on_entry()
 
     def calls(self, method: str) -> list[Entry]:
         return [one for one in self.entries if one.direction == "call" and one.name == method]

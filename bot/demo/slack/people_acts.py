@@ -53,7 +53,7 @@ class PeopleActs:
         if not answer.is_acked:
             self._notice(user, f"{command} failed with the error “{_failure(answer)}”")
         elif answer.payload.get("text") or answer.payload.get("blocks"):
-            self.respond(ResponseUrl(found.id, user, "", "", workspace.now()), answer.payload)
+            self.respond(ResponseUrl(found.id, user, "", workspace.now()), answer.payload)
         return answer
 
     async def click(
@@ -74,7 +74,7 @@ class PeopleActs:
             chosen = elements.state_of(element, value)
             message.inputs.setdefault(user, {}).setdefault(block["block_id"], {})[action_id] = chosen
         thread_ts = message.thread_ts
-        url = self._workspace.response_urls.issue(channel=channel.id, user=user, message_ts=ts, thread_ts=thread_ts)
+        url = self._workspace.response_urls.issue(channel=channel.id, user=user, message_ts=ts)
         payload = self._interaction("block_actions", user) | {
             "container": {
                 "type": "message",
@@ -170,7 +170,7 @@ class PeopleActs:
         if not text.strip() and not made:
             raise SlackRefusal("no_text")
         is_public = given.text("response_type") == "in_channel"
-        thread_ts = given.text("thread_ts") or to.thread_ts
+        thread_ts = given.text("thread_ts")
         message = Message(to.channel, workspace.new_ts(), workspace.bot.id, text, made, thread_ts=thread_ts)
         message.ephemeral_to = "" if is_public else to.user
         workspace.add(message)

@@ -52,7 +52,6 @@ class ResponseUrl:
     channel: str
     user: str
     message_ts: str
-    thread_ts: str
     issued_at: float
     uses: int = 0
 
@@ -64,9 +63,9 @@ class ResponseUrls:
         self._now = now
         self._issued: dict[str, ResponseUrl] = {}
 
-    def issue(self, *, channel: str, user: str, message_ts: str = "", thread_ts: str = "") -> str:
+    def issue(self, *, channel: str, user: str, message_ts: str = "") -> str:
         name = secrets.token_urlsafe(18)
-        self._issued[name] = ResponseUrl(channel, user, message_ts, thread_ts, self._now())
+        self._issued[name] = ResponseUrl(channel, user, message_ts, self._now())
         return name
 
     def use(self, name: str) -> ResponseUrl:
