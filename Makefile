@@ -49,8 +49,10 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks
 
 # Needs uv; run after changing dependencies in pyproject.toml.
-lock:
+lock: requirements-build.in
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml \
 		-o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q pyproject.toml \
 		--extra demo --group dev -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q requirements-build.in \
+		-c requirements-dev.lock -o requirements-build.lock

@@ -1,0 +1,104 @@
+"""Arguments to commands. Exit status: 0 done, 1 it could not be done and why stands on stderr, 2 wrong arguments."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import structlog
+
+from bot.cli import administration, check, demo, serve
+from bot.settings import load_settings
+from core.errors import ResolverError
+
+RIGHTS = "view,request,approve,interrupt,rollback,act-for-others"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns its exit status."""
+    given = _parser().parse_args(arguments)
+    try:
+        return int(asyncio.run(given.command(given)))
+    except ResolverError as error:
+        print(f"incident-resolver: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="incident-resolver",
+        description="Resolves Kubernetes incidents under human approval, inside enforced limits, with undo.",
+    )
+    parser.add_argument("--version", action="version", version=f"incident-resolver {version('incident-resolver')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_serving(commands)
+    _add_administration(commands)
+    return parser
+
+
+def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    one = commands.add_parser("serve", help="run the service, configured by the environment (see README)")
+    one.set_defaults(command=_with_settings(serve.serve))
+    one = commands.add_parser("check", help="each dependency with its state, and what is missing")
+    one.set_defaults(command=_with_settings(check.check))
+    one = commands.add_parser("demo", help="the whole product on this machine, without any account")
+    one.add_argument("--headless", action="store_true", help="play the first incident by itself; exit 0 only if healed")
+    one.add_argument("--json", action="store_true", help="print one line of addresses when ready, and nothing else")
+    one.add_argument("--port", type=int, default=8084, help="REST port (default 8084; 0 for any free one)")
+    one.add_argument("--slack-port", type=int, default=8085, help="port of the Slack page (default 8085; 0: any)")
+    one.add_argument("--real-model", action="store_true", help="ANTHROPIC_API_KEY's model instead of the scripted one")
+    one.add_argument("--real-slack", action="store_true", help="your workspace instead of the local page")
+    one.add_argument("--kubeconfig", metavar="FILE", help="this cluster instead of the simulator")
+    one.set_defaults(command=demo.demo)
+
+
+def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    db = commands.add_parser("db", help="the database's tables").add_subparsers(required=True, metavar="upgrade|status")
+    db.add_parser("upgrade", help="bring the tables up to this version").set_defaults(
+        command=_with_settings(administration.upgrade)
+    )
+    db.add_parser("status", help="the tables' version and this program's").set_defaults(
+        command=_with_settings(administration.status)
+    )
+    keys = commands.add_parser("api-keys", help="keys of REST callers").add_subparsers(required=True, metavar="COMMAND")
+    one = keys.add_parser("create", help="make a key; it is printed once")
+    one.add_argument("--name", required=True, help="the person or program it stands for")
+    one.add_argument("--may", required=True, metavar="RIGHTS", help=f"by commas, of: {RIGHTS}")
+    one.set_defaults(command=_with_settings(administration.create_key))
+    keys.add_parser("list", help="all keys by name").set_defaults(command=_with_settings(administration.list_keys))
+    one = keys.add_parser("revoke", help="end a key")
+    one.add_argument("--name", required=True)
+    one.set_defaults(command=_with_settings(administration.revoke_key))
+    one = commands.add_parser("pause", help="start nothing new until resume")
+    one.add_argument("--reason", required=True, help="stands on every card")
+    one.set_defaults(command=_with_settings(administration.pause))
+    commands.add_parser("resume", help="end the pause").set_defaults(command=_with_settings(administration.resume))
+
+
+def _with_settings(command):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  argparse keeps no types
+    async def with_settings(given: argparse.Namespace) -> int:
+        settings = load_settings()
+        configure_logs(settings.log)
+        return int(await command(settings, given))
+
+    return with_settings
+
+
+def configure_logs(level: str) -> None:
+    """JSON lines on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
