@@ -32,7 +32,8 @@ class SourceAnswer:
 
     `workloads` are the affected ones (Kubernetes only); `other_workloads` their healthy neighbours in the namespace
     that the request's text may name; `dependants` are resources that depend on the affected ones (graph, platform);
-    `failed_before` counts failed resolutions of the same kind on the same target lately.
+    `failed_before` counts failed resolutions of the same kind on the same target lately. `gaps` are parts of the answer
+    that the source was refused.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -42,6 +43,7 @@ class SourceAnswer:
     failed_before: int = 0
     cluster_name: str | None = None
     cluster_uid: str | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

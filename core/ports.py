@@ -77,10 +77,13 @@ class Cluster(Protocol):
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         """Deletes exactly the object with `resource.uid` (a precondition); StaleError when it is another one."""
 
-    async def run(self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float) -> CommandResult:
+    async def run(
+        self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float, namespace: str
+    ) -> CommandResult:
         """Runs judged argument vectors without a shell, the first with kubectl, the rest text filters, connected by us.
 
-        Cancelling kills the processes. At `seconds` they are killed and exit_code is None.
+        `namespace` is kubectl's default namespace: the one that a line without -n was judged in. Cancelling kills the
+        processes. At `seconds` they are killed and exit_code is None.
         """
 
 

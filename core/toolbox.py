@@ -120,7 +120,12 @@ class GatedToolbox:
 
     async def _started(self, judged: Judged) -> CommandResult:
         try:
-            return await self.cluster.run(judged.stages, folder=self.folder, seconds=self.seconds_per_command)
+            return await self.cluster.run(
+                judged.stages,
+                folder=self.folder,
+                seconds=self.seconds_per_command,
+                namespace=self.resolution.request.namespace,
+            )
         except ResolverError as error:
             return CommandResult(None, str(error))
 
