@@ -1,0 +1,34 @@
+"""An agent that runs the lines a test gives it, through the real toolbox."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.execution import Outcome
+from core.ports import AgentTask, Toolbox, ToolAnswer
+
+
+@dataclass
+class ScriptedAgent:
+    """`hangs` makes it wait for ever after its lines, until it is cancelled."""
+
+    lines: Sequence[str] = ()
+    ending: str = "success"
+    words: str = "Restarted the pod."
+    hangs: bool = False
+    answers: list[ToolAnswer] = field(default_factory=list)
+    tasks: list[AgentTask] = field(default_factory=list)
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+    is_gone: bool = False
+
+    async def run(self, task: AgentTask, toolbox: Toolbox) -> Outcome:
+        self.tasks.append(task)
+        try:
+            for line in self.lines:
+                self.answers.append(await toolbox.bash(line))
+            self.started.set()
+            if self.hangs:
+                await asyncio.Event().wait()
+        finally:
+            self.is_gone = True
+        return Outcome(task.resolution_id, self.ending, self.words)

@@ -1,0 +1,60 @@
+"""A cluster in a dictionary: objects by kind, namespace and name; kubectl lines change it as a test says."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import StaleError
+from core.ports import CommandResult
+from core.resources import Resource, Workload
+from core.snapshot import Manifest
+
+Stages = tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class FakeCluster:
+    """`effects` maps a command line (joined by blanks) to what it does; `workloads` is what health is read from."""
+
+    objects: dict[Resource, dict[str, Any]] = field(default_factory=dict)
+    workloads: dict[Resource, Workload] = field(default_factory=dict)
+    effects: dict[str, Callable[[], str]] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+
+    async def workload(self, resource: Resource) -> Workload | None:
+        return self.workloads.get(resource)
+
+    async def read(self, resource: Resource) -> Manifest | None:
+        return copy.deepcopy(self.objects.get(resource))
+
+    async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
+        if not is_dry_run:
+            self.objects[resource_of(manifest)] = dict(manifest)
+        return manifest
+
+    async def replace(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
+        live = self.objects.get(resource_of(manifest))
+        if live is None or live["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
+            raise StaleError("The object has been modified.")
+        if not is_dry_run:
+            self.objects[resource_of(manifest)] = dict(manifest)
+        return manifest
+
+    async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
+        live = self.objects.get(resource)
+        if live is None or live["metadata"]["uid"] != resource.uid:
+            raise StaleError("It is another object.")
+        if not is_dry_run:
+            del self.objects[resource]
+
+    async def run(self, stages: Stages, *, folder: Path, seconds: float, **_: object) -> CommandResult:
+        line = " ".join(stages[0])
+        self.ran.append(line)
+        effect = self.effects.get(line)
+        return CommandResult(0, effect() if effect else "ok")
+
+
+def resource_of(manifest: Manifest) -> Resource:
+    return Resource(manifest["kind"], manifest["metadata"]["name"], manifest["metadata"].get("namespace"))

@@ -1,0 +1,25 @@
+"""A context source that answers what a test gives it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from core.errors import ResolverError
+from core.findings import SourceAnswer
+from core.resolution import Request
+
+
+@dataclass
+class ScriptedSource:
+    """Answers after `delay` seconds, or raises `error`; `off_reason` switches it off."""
+
+    name: str
+    answer: SourceAnswer = SourceAnswer()
+    delay: float = 0
+    error: ResolverError | None = None
+    off_reason: str | None = None
+
+    async def look(self, request: Request) -> SourceAnswer:
+        await asyncio.sleep(self.delay)
+        if self.error is not None:
+            raise self.error
+        return self.answer
