@@ -1,0 +1,61 @@
+"""The connection to PostgreSQL: engine, transactions, and its errors in our words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from core.errors import InvalidInputError, UnavailableError
+
+CHANNEL = "incident_resolver"
+_LIMITS = {
+    "application_name": "incident-resolver",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "15000",
+}
+
+
+def open_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine for a postgresql:// address; InvalidInputError for anything else."""
+    try:
+        address = make_url(url)
+    except SQLAlchemyError as error:
+        raise InvalidInputError(
+            "DATABASE_URL is not an address; write postgresql://user:password@host/name."
+        ) from error
+    if address.get_backend_name() not in {"postgresql", "postgres"}:
+        raise InvalidInputError("DATABASE_URL must be a postgresql:// address; there is no second database.")
+    return create_async_engine(
+        address.set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        max_overflow=10,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        connect_args={"server_settings": _LIMITS, "timeout": 5, "command_timeout": 30},
+    )
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """UnavailableError where the database did not answer in time or went away; all else is a bug and passes."""
+    try:
+        yield
+    except (OSError, TimeoutError, OperationalError, InterfaceError, asyncpg.InterfaceError) as error:
+        raise UnavailableError("The database does not answer.") from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if error.connection_invalidated or state.startswith(("08", "53", "57")) or state in {"55P03", "40P01"}:
+            raise UnavailableError("The database does not answer.") from error
+        raise
+    except asyncpg.PostgresError as error:
+        raise UnavailableError("The database does not answer.") from error
+
+
+@asynccontextmanager
+async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction, committed at the end, with its errors translated."""
+    async with translated(), engine.begin() as connection:
+        yield connection

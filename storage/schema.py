@@ -1,0 +1,44 @@
+"""Brings the tables up to this version: Alembic, under an advisory lock, in one transaction."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+HEAD = "0001"
+_LOCK = 7_214_018
+
+
+async def upgrade(engine: AsyncEngine, *, to: str = "head") -> None:
+    """Several processes may start at once: one migrates, the others wait and find it done."""
+    if to == "head" and await current(engine) == HEAD:
+        return
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        await connection.run_sync(_migrate, to)
+
+
+async def current(engine: AsyncEngine) -> str | None:
+    """The version the tables have, None where there are none."""
+    try:
+        async with engine.connect() as connection:
+            found = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+            return await connection.scalar(text("SELECT version_num FROM alembic_version")) if found else None
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) == "42P01":
+            return None
+        raise
+
+
+def _migrate(connection: Connection, to: str) -> None:
+    from alembic import command  # noqa: PLC0415  costs 0.3 s, and most starts need no migration
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    if to == "base":
+        command.downgrade(config, "base")
+    else:
+        command.upgrade(config, to)

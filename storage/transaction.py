@@ -1,0 +1,276 @@
+"""One transaction: facts, moves and their history entries commit together or not at all."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from core.approval import Approval, ApprovalState
+from core.assessment import RiskAssessment
+from core.errors import LeaseLostError, UnprocessableError
+from core.execution import Outcome
+from core.findings import IncidentContext
+from core.history import Entry
+from core.overview import Pause
+from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State, may_move
+from core.snapshot import UndoReport
+from storage import history
+from storage.codec import from_json, to_json
+from storage.database import CHANNEL
+from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
+
+_AGENTS_LOCK = 7_214_019
+_NEVER_WAKES = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED, State.ROLLED_BACK})
+
+
+@dataclass(slots=True)
+class PostgresTransaction:
+    """Implements core.ports.Transaction on one connection. `finish` appends what happened, as the last statement."""
+
+    connection: AsyncConnection
+    _entries: list[Entry] = field(default_factory=list)
+
+    async def finish(self) -> None:
+        if not self._entries:
+            return
+        await history.append(self.connection, self._entries)
+        for one in {entry.resolution_id or "" for entry in self._entries}:
+            await self._run("SELECT pg_notify(:channel, :id)", channel=CHANNEL, id=one)
+
+    async def _run(self, sql: str, **values: object) -> Any:  # noqa: ANN401  a cursor result
+        return await self.connection.execute(text(sql), values)
+
+    async def add_resolution(
+        self, resolution: Resolution, *, dedupe_key: str | None, thread: tuple[str, str] | None = None
+    ) -> Resolution:
+        channel, ts = thread or (None, None)
+        added = await self._run(
+            """
+            INSERT INTO resolution (id, state, request, requested_by, created_at, updated_at, wake_at, auto_rollback,
+                                    dedupe_key, thread_channel, thread_ts)
+            VALUES (CAST(:id AS uuid), :state, CAST(:request AS jsonb), CAST(:by AS jsonb), now(), now(), now(),
+                    :auto, :key, :channel, :ts)
+            ON CONFLICT DO NOTHING RETURNING id
+            """,
+            id=resolution.id,
+            state=resolution.state.value,
+            request=to_json(resolution.request),
+            by=to_json(resolution.requested_by),
+            auto=resolution.auto_rollback,
+            key=dedupe_key,
+            channel=channel,
+            ts=ts,
+        )
+        if added.one_or_none() is not None:
+            return resolution
+        found = await self._run(
+            f"SELECT {RESOLUTION} FROM resolution r WHERE dedupe_key = :key AND state = ANY(:open)"
+            " ORDER BY created_at DESC LIMIT 1",
+            key=dedupe_key,
+            open=[state.value for state in State if state not in _ENDED],
+        )
+        row = found.one_or_none()
+        if row is None:
+            raise LeaseLostError("The open resolution with this key ended just now; ask again.")
+        return resolution_of(row)
+
+    async def resolution(self, resolution_id: ResolutionId) -> Resolution | None:
+        found = await self._run(
+            f"SELECT {RESOLUTION} FROM resolution r WHERE r.id = CAST(:id AS uuid) FOR UPDATE", id=resolution_id
+        )
+        row = found.one_or_none()
+        return None if row is None else resolution_of(row)
+
+    async def approval(self, approval_id: ApprovalId) -> Approval | None:
+        found = await self._run(
+            f"SELECT {APPROVAL} FROM approval a WHERE a.id = CAST(:id AS uuid) FOR UPDATE", id=approval_id
+        )
+        row = found.one_or_none()
+        return None if row is None else approval_of(row)
+
+    async def now(self) -> datetime:
+        now: datetime | None = await self.connection.scalar(text("SELECT clock_timestamp()"))
+        if now is None:
+            raise ValueError("The database has no time.")
+        return now
+
+    async def move(
+        self,
+        resolution: Resolution,
+        *,
+        to: State,
+        because: Entry,
+        wake_in_seconds: float | None = None,
+        summary: str | None = None,
+    ) -> bool:
+        if not may_move(resolution.state, to):
+            raise ValueError(f"{resolution.state.value} → {to.value} is not an allowed move.")
+        moved = await self._run(
+            """
+            UPDATE resolution SET state = :to, attempts = 0, summary = coalesce(:summary, summary),
+                   waiting_for = NULL, updated_at = now(),
+                   wake_at = CASE WHEN :wakes THEN now() + make_interval(secs => CAST(:wake AS float8)) END
+            WHERE id = CAST(:id AS uuid) AND state = :origin AND epoch = :epoch RETURNING id
+            """,
+            id=resolution.id,
+            origin=resolution.state.value,
+            to=to.value,
+            epoch=resolution.epoch,
+            wakes=wake_in_seconds is not None and to not in _NEVER_WAKES,
+            wake=wake_in_seconds or 0.0,
+            summary=summary,
+        )
+        if moved.one_or_none() is None:
+            return False
+        self._entries.append(because)
+        return True
+
+    async def append(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    async def save_context(self, resolution_id: ResolutionId, context: IncidentContext) -> None:
+        await self._set(resolution_id, "context", to_json(context))
+
+    async def save_assessment(self, resolution_id: ResolutionId, assessment: RiskAssessment) -> None:
+        await self._set(resolution_id, "assessment", to_json(assessment))
+
+    async def save_outcome(self, outcome: Outcome, *, transcript: str) -> None:
+        await self._set(outcome.resolution_id, "outcome", to_json(outcome, Outcome))
+        await self._run(
+            "UPDATE resolution SET transcript = :transcript WHERE id = CAST(:id AS uuid)",
+            id=outcome.resolution_id,
+            transcript=transcript.replace("\x00", "\ufffd"),
+        )
+
+    async def save_undo(self, resolution_id: ResolutionId, report: UndoReport) -> None:
+        await self._set(resolution_id, "undo", to_json(report))
+
+    async def _set(self, resolution_id: str, column: str, value: str | None) -> None:
+        """`column` is one of ours, never foreign text."""
+        await self._run(
+            f"UPDATE resolution SET {column} = CAST(:value AS jsonb) WHERE id = CAST(:id AS uuid)",
+            id=resolution_id,
+            value=value,
+        )
+
+    async def add_approval(self, approval: Approval) -> None:
+        await self._run(
+            """
+            INSERT INTO approval (id, resolution_id, subject, state, permit, digest, asked_at, deadline,
+                                  decided_by, decided_at, reason)
+            VALUES (CAST(:id AS uuid), CAST(:resolution_id AS uuid), :subject, :state, CAST(:permit AS jsonb), :digest,
+                    :asked_at, :deadline, CAST(:decided_by AS jsonb), :decided_at, :reason)
+            """,
+            id=approval.id,
+            resolution_id=approval.resolution_id,
+            subject=approval.subject.value,
+            state=approval.state.value,
+            permit=to_json(approval.permit),
+            digest=approval.permit.digest,
+            asked_at=approval.asked_at,
+            deadline=approval.deadline,
+            decided_by=to_json(approval.decided_by),
+            decided_at=approval.decided_at,
+            reason=approval.reason,
+        )
+        await self._run(
+            "UPDATE resolution SET approval_id = CAST(:approval AS uuid) WHERE id = CAST(:id AS uuid)",
+            approval=approval.id,
+            id=approval.resolution_id,
+        )
+
+    async def end_approval(
+        self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
+    ) -> None:
+        await self._run(
+            """
+            UPDATE approval SET state = :state, decided_by = CAST(:by AS jsonb), decided_at = clock_timestamp(),
+                   reason = :reason
+            WHERE id = CAST(:id AS uuid) AND state = 'pending'
+            """,
+            id=approval_id,
+            state=state.value,
+            by=to_json(by),
+            reason=reason,
+        )
+
+    async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
+        asked = await self._run(
+            """
+            UPDATE resolution SET interrupt_by = CAST(:by AS jsonb), interrupt_reason = :reason
+            WHERE id = CAST(:id AS uuid) AND interrupt_by IS NULL RETURNING id
+            """,
+            id=resolution_id,
+            by=to_json(by),
+            reason=reason,
+        )
+        return asked.one_or_none() is not None
+
+    async def set_pause(self, pause: Pause | None) -> None:
+        await self._run("UPDATE service SET pause = CAST(:pause AS jsonb) WHERE id = 1", pause=to_json(pause))
+        await self._run(
+            "UPDATE card SET sent_seq = 0 FROM resolution r WHERE r.id = card.resolution_id AND r.wake_at IS NOT NULL"
+        )
+
+    async def pause(self) -> Pause | None:
+        found = await self._run("SELECT pause::text AS pause FROM service WHERE id = 1 FOR SHARE")
+        return from_json(Pause, found.scalar_one())
+
+    async def agents_at_work(self) -> int:
+        await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
+        found = await self._run("SELECT count(*) FROM resolution WHERE state = 'executing' AND lease_until > now()")
+        return int(found.scalar_one())
+
+    async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
+        await self._run(
+            "UPDATE resolution SET wake_at = now() + make_interval(secs => CAST(:seconds AS float8))"
+            " WHERE id = CAST(:id AS uuid) AND epoch = :epoch",
+            id=resolution.id,
+            epoch=resolution.epoch,
+            seconds=seconds,
+        )
+
+    async def answered_before(self, key: str, *, client: str, body_digest: str) -> str | None:
+        await self._run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"{client}\n{key}")
+        found = await self._run(
+            "SELECT body_digest, answer FROM kept_answer"
+            " WHERE client = :client AND key = :key AND at > now() - interval '24 hours'",
+            client=client,
+            key=key,
+        )
+        row = found.one_or_none()
+        if row is None:
+            return None
+        if row.body_digest != body_digest:
+            raise UnprocessableError("This Idempotency-Key was used for another request within the last 24 hours.")
+        return str(row.answer)
+
+    async def keep_answer(self, key: str, *, client: str, body_digest: str, answer: str) -> None:
+        await self._run(
+            """
+            INSERT INTO kept_answer (client, key, body_digest, answer) VALUES (:client, :key, :digest, :answer)
+            ON CONFLICT (client, key) DO UPDATE
+            SET body_digest = excluded.body_digest, answer = excluded.answer, at = now()
+            """,
+            client=client,
+            key=key,
+            digest=body_digest,
+            answer=answer,
+        )
+
+
+_ENDED = frozenset(
+    {
+        State.REJECTED,
+        State.EXPIRED,
+        State.CANCELLED,
+        State.COMPLETED,
+        State.FAILED,
+        State.INTERRUPTED,
+        State.ROLLING_BACK,
+        State.ROLLED_BACK,
+        State.ROLLBACK_FAILED,
+    }
+)
