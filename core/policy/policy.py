@@ -1,0 +1,75 @@
+"""The policy as values, with the defaults that hold without a file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+from core.resolution import ActionType
+from core.risk_levels import RiskLevel
+
+ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
+    {
+        ActionType.INVESTIGATION: RiskLevel.LOW,
+        ActionType.POD_RESTART: RiskLevel.MEDIUM,
+        ActionType.CONFIG_FIX: RiskLevel.MEDIUM,
+        ActionType.RESOURCE_SCALE: RiskLevel.HIGH,
+    }
+)
+"""The level an action type has by itself; a policy may raise it, never lower it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AutoApproval:
+    """A caller (id or name, with * and ?) whose requests up to MEDIUM need no person if they ask for it."""
+
+    caller: str
+    actions: frozenset[ActionType]
+    namespaces: tuple[str, ...] = ("*",)
+
+    def lets(self, caller_id: str, caller_name: str, action: ActionType, namespace: str) -> bool:
+        is_caller = fnmatchcase(caller_id, self.caller) or fnmatchcase(caller_name, self.caller)
+        return is_caller and action in self.actions and any(fnmatchcase(namespace, one) for one in self.namespaces)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterPin:
+    """The cluster a client belongs to; `uid` is that of its kube-system namespace, None for not pinned."""
+
+    name: str
+    uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything a policy file can say. `version` names its text; "default" is no file."""
+
+    version: str = "default"
+    actions: Mapping[ActionType, RiskLevel] = field(default_factory=lambda: dict(ACTION_RISK_MAP))
+    production_namespaces: tuple[str, ...] = ("prod", "prod-*", "production", "production-*", "*-prod", "*-production")
+    timeouts_seconds: Mapping[RiskLevel, float] = field(default_factory=dict)
+    auto_approvals: tuple[AutoApproval, ...] = ()
+    approvers: tuple[str, ...] = ()
+    may_requesters_approve: bool = True
+    clients: Mapping[str, ClusterPin] = field(default_factory=dict)
+    auto_rollback: bool | None = None
+    scale_factor: float = 2.0
+
+    def is_production(self, namespace: str) -> bool:
+        return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)
+
+    def cluster_problem(self, client_id: str, cluster_uid: str | None) -> str | None:
+        """Why this client may not touch this cluster, None when it may. Without a map there is one cluster."""
+        if not self.clients:
+            return None
+        pin = self.clients.get(client_id)
+        if pin is None:
+            return f"The policy maps clients to clusters, and has none for client {client_id!r}."
+        if pin.uid is not None and pin.uid != cluster_uid:
+            return (
+                f"Client {client_id!r} belongs to cluster {pin.name!r}, and this is another one; nothing is done here."
+            )
+        return None
+
+
+DEFAULT_POLICY = Policy()
