@@ -59,6 +59,7 @@ class RemediationExecutor:
             profile=self.profiles[request.action_type],
             prompt=self.prompt(text),
             folder=folder,
+            token_limit=permit.token_limit,
         )
         outcome = await self.agents.run(task, toolbox)
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)

@@ -91,7 +91,7 @@ def _scale_rules(workload: Workload, policy: Policy) -> list[PermitRule]:
 
 
 def replica_bounds(workload: Workload, policy: Policy) -> tuple[int, int]:
-    """Never to nothing; up to the policy's factor (at least two more), inside the autoscaler's range if there is one."""
+    """Never to nothing; up to the policy's factor (at least two more), inside an autoscaler's range."""
     now = max(workload.desired_replicas, 1)
     low, high = 1, max(ceil(now * policy.scale_factor), now + 2)
     if workload.hpa_range is not None:

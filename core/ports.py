@@ -112,13 +112,17 @@ class Toolbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """One agent run. `agent` names its budget ("executor"). `prompt` frames foreign text as data."""
+    """One agent run. `agent` names its budget ("executor"); `token_limit` is the resolution's, in tokens.
+
+    `prompt` frames foreign text as data.
+    """
 
     resolution_id: ResolutionId
     agent: str
     profile: AgentProfile
     prompt: str
     folder: Path
+    token_limit: int = 100_000
 
 
 class Agents(Protocol):

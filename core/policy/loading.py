@@ -116,16 +116,21 @@ def _composed(text: str, read: _Reader) -> yaml.Node:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                raise InvalidInputError(f"{read.name}:{event.start_mark.line + 1}: aliases (*name) are not allowed.")
+                raise InvalidInputError(f"{read.name}:{_line(event)}: aliases (*name) are not allowed.")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = mark.line + 1 if (mark := error.problem_mark) else 1
+        mark = error.problem_mark
+        line = mark.line + 1 if mark is not None else 1
         raise InvalidInputError(f"{read.name}:{line}: this is not YAML: {error.problem}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidInputError(f"{read.name}: this is not YAML.") from error
     if root is None:
         raise InvalidInputError(f"{read.name}:1: the file is empty; it must say 'version: 1'.")
     return root
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 1
 
 
 def _risk(read: _Reader, node: yaml.Node) -> dict[str, Any]:
@@ -138,10 +143,12 @@ def _risk(read: _Reader, node: yaml.Node) -> dict[str, Any]:
             path = f"risk.actions.{word}"
             action, level = read.action(value, word, path), read.level(value, path)
             if level < ACTION_RISK_MAP[action]:
+                least = ACTION_RISK_MAP[action].value
                 raise read.error(
-                    value, path, f"a policy only raises; {word} is {ACTION_RISK_MAP[action].value}. To let MEDIUM pass by "
-                    "itself, use risk.auto_approve."
-                )  # fmt: skip
+                    value,
+                    path,
+                    f"a policy only raises; {word} is {least}. To let MEDIUM pass by itself, use risk.auto_approve.",
+                )
             if action is ActionType.INVESTIGATION and level is not RiskLevel.LOW:
                 raise read.error(value, path, "an investigation never changes anything and stays LOW.")
             actions[action] = level

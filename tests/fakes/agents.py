@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.execution import Outcome
-from core.ports import AgentTask, Toolbox, ToolAnswer
+from core.ports import AgentTask, ToolAnswer, Toolbox
 
 
 @dataclass

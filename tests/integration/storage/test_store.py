@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from core.approval import Approval, ApprovalState, Subject
 from core.effects import Change
-from core.errors import BudgetExceededError, LeaseLostError, RollbackFailedError, StaleError, UnprocessableError
+from core.errors import BudgetExceededError, LeaseLostError, RollbackFailedError, UnprocessableError
 from core.execution import CommandRecord
 from core.history import Entry, Happened
 from core.permit import Permit, PermitRule
