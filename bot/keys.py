@@ -26,8 +26,8 @@ def load_key(name: str, *, given: str | None, data: Path, may_make: bool) -> byt
         return _decoded(file.read_text(encoding="ascii", errors="replace"), where=str(file))
     if not may_make:
         raise InvalidInputError(
-            f"With DATABASE_URL set, INCIDENT_RESOLVER_{name.upper()}_KEY (or the file {file}) must be set too, or every "
-            f"replica would make its own: {HOW}"
+            f"With DATABASE_URL set, INCIDENT_RESOLVER_{name.upper()}_KEY (or the file {file}) must be set too, or "
+            f"every replica would make its own: {HOW}"
         )
     return _made(file)
 

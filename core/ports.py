@@ -5,7 +5,7 @@ Implemented by storage, core.cluster, core.agent and core.sources, and by the fa
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -328,6 +328,7 @@ class CardSlot:
 
     `ts` is None before it was posted; `thread_seq` is the newest history entry that was posted to the thread; `nonce`
     goes into message metadata so that a lost answer can be found again; `reply_to` is the ts of the message that asked.
+    `is_uncertain` is true where the sender before this one failed or died, so that more may be posted than is noted.
     """
 
     resolution_id: ResolutionId
@@ -338,7 +339,7 @@ class CardSlot:
     reply_to: str | None = None
     sent_seq: int = 0
     thread_seq: int = 0
-    facts: dict[str, str] = field(default_factory=dict)
+    is_uncertain: bool = False
 
 
 class CardStore(Protocol):

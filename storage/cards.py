@@ -20,7 +20,7 @@ class PostgresCards:
 
     engine: AsyncEngine
 
-    async def claim_cards(self, owner: str, *, limit: int) -> Sequence[CardSlot]:  # noqa: ARG002  the epoch is the claim
+    async def claim_cards(self, owner: str, *, limit: int) -> Sequence[CardSlot]:  # noqa: ARG002  the epoch claims
         async with connected(self.engine) as connection:
             await connection.execute(
                 text(
@@ -31,13 +31,15 @@ class PostgresCards:
             )
             rows = await connection.execute(
                 text(f"""
-                UPDATE card c SET epoch = c.epoch + 1, lease_until = now() + {_SECONDS}
-                FROM resolution r WHERE r.id = c.resolution_id AND c.resolution_id IN (
-                    SELECT k.resolution_id FROM card k JOIN resolution o ON o.id = k.resolution_id
+                WITH due AS (
+                    SELECT k.resolution_id, k.lease_until IS NOT NULL AS is_uncertain
+                    FROM card k JOIN resolution o ON o.id = k.resolution_id
                     WHERE o.history_seq > k.sent_seq AND k.next_at <= now()
                       AND (k.lease_until IS NULL OR k.lease_until < now())
                     ORDER BY k.next_at LIMIT :limit FOR UPDATE OF k SKIP LOCKED)
-                RETURNING c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
+                UPDATE card c SET epoch = c.epoch + 1, lease_until = now() + {_SECONDS}
+                FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
+                RETURNING due.is_uncertain, c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
                           r.thread_ts
                 """),
                 {"limit": limit, "seconds": _LEASE_SECONDS},
@@ -52,6 +54,7 @@ class PostgresCards:
                     reply_to=row.thread_ts,
                     sent_seq=row.sent_seq,
                     thread_seq=row.thread_seq,
+                    is_uncertain=row.is_uncertain,
                 )
                 for row in rows
             ]
@@ -82,12 +85,15 @@ class PostgresCards:
             return sent is not None
 
     async def card_failed(self, slot: CardSlot, *, retry_in_seconds: float) -> None:
-        """What was already posted stays recorded: channel, ts and thread_seq of the slot are kept."""
+        """What was already posted stays recorded: channel, ts and thread_seq of the slot are kept.
+
+        The lease runs out at once instead of being given back: the next sender sees that more may be posted.
+        """
         async with connected(self.engine) as connection:
             await connection.execute(
                 text(
                     f"UPDATE card SET channel = coalesce(:channel, channel), ts = coalesce(:ts, ts),"
-                    f" thread_seq = greatest(thread_seq, :thread), lease_until = NULL, next_at = now() + {_SECONDS}"
+                    f" thread_seq = greatest(thread_seq, :thread), lease_until = now(), next_at = now() + {_SECONDS}"
                     " WHERE resolution_id = CAST(:id AS uuid) AND epoch = :epoch"
                 ),
                 {

@@ -228,7 +228,8 @@ def docs_page(document: dict[str, Any]) -> str:
             sections.append(_section(f"{verb.upper()} {path}", operation, schemas))
     title = html.escape(f"{document['info']['title']} {document['info']['version']}")
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head>"
         f"<body><h1>{title}</h1><p>Send <code>Authorization: Bearer KEY</code>; make a key with "
         "<code>incident-resolver api-keys create</code>. Errors are problem details (RFC 9457). "
         f'The whole description: <a href="/openapi.json">/openapi.json</a>.</p>{"".join(sections)}</body></html>'
@@ -269,5 +270,6 @@ def _type(schema: dict[str, Any]) -> str:
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;color:#1d1c1d}"
     "h2{margin-top:2rem;font-size:1.1rem}table{border-collapse:collapse;width:100%}"
-    "td,th{text-align:left;border-bottom:1px solid #ddd;padding:.25rem .5rem}code{background:#f4f4f4;padding:.1rem .3rem}"
+    "td,th{text-align:left;border-bottom:1px solid #ddd;padding:.25rem .5rem}"
+    "code{background:#f4f4f4;padding:.1rem .3rem}"
 )

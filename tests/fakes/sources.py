@@ -1,7 +1,7 @@
 """A context source that answers what a test gives it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.errors import ResolverError
 from core.findings import SourceAnswer
@@ -13,7 +13,7 @@ class ScriptedSource:
     """Answers after `delay` seconds, or raises `error`; `off_reason` switches it off."""
 
     name: str
-    answer: SourceAnswer = SourceAnswer()
+    answer: SourceAnswer = field(default_factory=SourceAnswer)
     delay: float = 0
     error: ResolverError | None = None
     off_reason: str | None = None

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -244,9 +246,6 @@ async def test_without_a_key_nothing_is_started(tmp_path):
 
 
 def test_a_killed_service_takes_its_agent_along(tmp_path):
-    import subprocess
-    import sys
-
     script = tmp_path / "host.py"
     script.write_text(
         "import asyncio, sys\n"

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -21,6 +22,7 @@ from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
 from storage.cards import PostgresCards
 from storage.ledger import PostgresLedger
+from storage.sealing import Sealer
 from storage.store import PostgresStorage, open_storage
 from tests.integration.conftest import SNAPSHOT_KEY
 
@@ -299,8 +301,6 @@ async def test_a_card_is_due_until_its_newest_history_was_sent_and_has_one_sende
     (slot,) = await cards.claim_cards("a", limit=5)
     assert await cards.claim_cards("b", limit=5) == []
 
-    from dataclasses import replace
-
     assert await cards.card_sent(replace(slot, channel="C1", ts="1.0", sent_seq=1, thread_seq=1), next_in_seconds=0)
     assert await cards.claim_cards("a", limit=5) == []
     assert await cards.card_place(stored.id) == ("C1", "1.0")
@@ -315,10 +315,8 @@ async def test_a_card_is_due_until_its_newest_history_was_sent_and_has_one_sende
 async def test_deadlines_are_judged_by_the_databases_clock(store):
     async with store.transaction() as tx:
         now = await tx.now()
-    assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)  # noqa: TID251  compared with the database's
+    assert abs(now - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_the_snapshot_key_is_not_its_own_name():
-    from storage.sealing import Sealer
-
     assert Sealer(SNAPSHOT_KEY).key_id not in SNAPSHOT_KEY.hex()

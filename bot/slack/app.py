@@ -1,0 +1,59 @@
+"""The Bolt app: our clerks on it, one error handler, and the route of HTTP mode."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+log = structlog.get_logger()
+EVENTS_PATH = "/slack/events"
+
+
+class Registering(Protocol):
+    """Something that puts its listeners on an app."""
+
+    def register(self, app: AsyncApp) -> None: ...
+
+
+def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Sequence[Registering]) -> AsyncApp:
+    """With a signing secret every HTTP request is checked; Socket Mode needs none."""
+    app = AsyncApp(
+        client=client,
+        signing_secret=signing_secret or "socket-mode-takes-no-requests",
+        request_verification_enabled=signing_secret is not None,
+        token=client.token,
+    )
+    for clerk in clerks:
+        clerk.register(app)
+
+    async def failed(error: Exception, body: dict[str, Any]) -> None:
+        """One of the three places for any error: the person gets a number that the log has too."""
+        number = uuid4().hex
+        log.error("slack_listener_failed", error_id=number, exc_info=error)
+        channel = (body.get("channel") or {}).get("id") or body.get("channel_id")
+        user = (body.get("user") or {}).get("id") or body.get("user_id")
+        if channel and user:
+            try:
+                text = f"⚠️ Something went wrong here, nothing was decided. Quote {number} to the operator."
+                await client.chat_postEphemeral(channel=channel, user=user, text=text)
+            except (SlackApiError, OSError, TimeoutError):
+                log.warning("ephemeral_failed", error_id=number)
+
+    app.error(failed)
+    return app
+
+
+def events_route(app: AsyncApp) -> web.RouteDef:
+    """HTTP mode: Slack's signed requests come here."""
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        answer = await app.async_dispatch(await to_bolt_request(request))
+        return await to_aiohttp_response(answer)
+
+    return web.post(EVENTS_PATH, events)

@@ -1,0 +1,332 @@
+"""The card of a resolution: a pure function of its rows, for every state."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack import buttons, words
+from bot.slack.buttons import Signer
+from bot.slack.text import escaped, inline_code, plain
+from core.approval import Approval, ApprovalState
+from core.execution import CommandRecord
+from core.flow import POLICY
+from core.overview import Overview
+from core.resolution import State
+from core.resources import Resource
+
+Block = dict[str, Any]
+SHOWN_RESOURCES = 8
+SHOWN_COMMANDS = 5
+_LINES = 6
+_UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
+_ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
+_RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
+_ENDED_WITH_SUMMARY = frozenset(
+    {
+        State.COMPLETED,
+        State.FAILED,
+        State.INTERRUPTED,
+        State.CANCELLED,
+        State.REJECTED,
+        State.EXPIRED,
+        State.ROLLING_BACK,
+        State.ROLLED_BACK,
+        State.ROLLBACK_FAILED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """`text` is a whole sentence: it stands in notifications and is read to those who do not see."""
+
+    text: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What cards need beside the rows: the signer of buttons, who may approve, and why nobody may."""
+
+    signer: Signer
+    approvers: tuple[str, ...] = ()
+    why_nobody: str | None = None
+
+
+def resolution_card(overview: Overview, rendering: Rendering) -> Card:
+    """At most 50 blocks; block ids are new with each entry of history, as Slack asks of updated messages."""
+    blocks = [
+        _header(overview),
+        *_pause(overview),
+        _facts(overview),
+        *_request(overview),
+        *_risk(overview),
+        *_permit(overview, rendering),
+        *_gaps(overview),
+        *_work(overview),
+        *_result(overview),
+        *_decided(overview),
+        _footer(overview, rendering),
+        *_actions(overview, rendering),
+    ]
+    for number, block in enumerate(blocks):
+        block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
+    return Card(card_sentence(overview), blocks)
+
+
+def card_sentence(overview: Overview) -> str:
+    """State, what and where in one sentence."""
+    resolution = overview.resolution
+    sign, _ = words.STATES[resolution.state]
+    level = f" Risk: {overview.assessment.level.value}." if overview.assessment else ""
+    return escaped(f"{sign} {words.state_words(resolution)}: {_title(overview)}.{level}", 300)
+
+
+def _title(overview: Overview) -> str:
+    """The action and its one target, or its namespace."""
+    request = overview.resolution.request
+    affected = overview.assessment.affected if overview.assessment else ()
+    owners = [one for one in affected if one.kind != "Pod"] or list(affected)
+    what = owners[0].name if len(owners) == 1 else f"namespace {request.namespace}"
+    return f"{words.ACTIONS[request.action_type]} · {what}"
+
+
+def _header(overview: Overview) -> Block:
+    sign, _ = words.STATES[overview.resolution.state]
+    return {
+        "type": "header",
+        "text": {
+            "type": "plain_text",
+            "text": plain(f"{sign} {words.state_words(overview.resolution)} · {_title(overview)}", 150),
+            "emoji": True,
+        },
+    }
+
+
+def _pause(overview: Overview) -> list[Block]:
+    if overview.pause is None or overview.resolution.state in _UNDOABLE | _ASKABLE | {State.ROLLED_BACK}:
+        return []
+    pause = overview.pause
+    return [
+        _section(
+            f"⏸️ *The service is paused* by {escaped(pause.by.name, 80)} since {words.time_token(pause.since)}: "
+            f"{escaped(pause.reason, 300)}\nNothing new starts until `/incident resume`."
+        )
+    ]
+
+
+def _facts(overview: Overview) -> Block:
+    resolution, approval = overview.resolution, overview.approval
+    level = overview.assessment.level if overview.assessment else None
+    facts = [
+        ("Risk", f"{words.LEVELS[level]} {level.value}" if level else "being assessed"),
+        ("Where", f"{escaped(resolution.request.namespace, 70)} in {escaped(overview.cluster_name, 80)}"),
+        ("Asked by", f"{escaped(resolution.requested_by.name, 80)}, {words.time_token(resolution.created_at)}"),
+    ]
+    if approval is not None and approval.state is ApprovalState.PENDING:
+        facts.append(("Expires", words.time_token(approval.deadline)))
+    elif overview.usage.total_tokens:
+        facts.append(("Used", words.used(overview.usage)))
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in facts]}
+
+
+def _request(overview: Overview) -> list[Block]:
+    request = overview.resolution.request
+    event = f"\nEvent {inline_code(request.event_id)}" if request.event_id else ""
+    again = "\nAsked again after an earlier try." if request.replaces else ""
+    return [_section(f"*Asked for*\n{_quoted(request.action_description, 600)}{event}{again}")]
+
+
+def _risk(overview: Overview) -> list[Block]:
+    assessment = overview.assessment
+    if assessment is None:
+        return []
+    blocks = [_section(f"*Why this risk*\n{_bullets(assessment.factors)}")]
+    if assessment.affected:
+        blocks.append(_section(f"*Affected*\n{_resources(assessment.affected)}"))
+    if _is_before_work(overview):
+        blocks.append(_section(f"*Impact*\n{escaped(assessment.estimated_impact, 400)}"))
+        blocks.append(_section(f"*Mitigation*\n{_bullets(assessment.mitigation_steps)}"))
+    return blocks
+
+
+def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
+    """What is approved, in words; before the decision also that its undo is approved along with it."""
+    approval = overview.approval
+    if approval is None or not _is_before_work(overview):
+        return []
+    lead = "*If approved, the agent may*" if approval.state is ApprovalState.PENDING else "*The agent may*"
+    undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
+    blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
+    if approval.state is ApprovalState.PENDING and rendering.why_nobody:
+        blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
+    return blocks
+
+
+def _is_before_work(overview: Overview) -> bool:
+    return overview.resolution.state in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED, State.EXPIRED}
+
+
+def _gaps(overview: Overview) -> list[Block]:
+    """What could not be found out; what is switched off stands in the details only."""
+    missing = [gap for gap in overview.gaps if not gap.is_off]
+    if not missing or not _is_before_work(overview):
+        return []
+    told = [f"*{escaped(gap.source, 60)}*: {escaped(gap.reason, 300)}" for gap in missing]
+    return [_section("🕳️ *Not known*\n" + "\n".join(f"• {one}" for one in told[:_LINES]))]
+
+
+def _work(overview: Overview) -> list[Block]:
+    if overview.resolution.state in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED} or not overview.commands:
+        return []
+    shown = overview.commands[-SHOWN_COMMANDS:]
+    earlier = len(overview.commands) - len(shown)
+    lines = [command_line(one) for one in shown]
+    if earlier:
+        lines.insert(0, f"_{earlier} earlier line(s) stand in the thread_")
+    return [_section("*Commands*\n" + "\n".join(lines))]
+
+
+def command_line(command: CommandRecord) -> str:
+    """Verdict, line and how it ended, on one line."""
+    return f"{words.VERDICTS.get(command.verdict, '❔')} {inline_code(command.line, 200)} {_ending(command)}"
+
+
+def _ending(command: CommandRecord) -> str:
+    if not command.is_executed:
+        return f"— refused ({escaped(command.rule, 20)})"
+    if command.ended_at is None:
+        return "— running"
+    if command.exit_code is None:
+        return "— stopped"
+    return "— done" if command.exit_code == 0 else f"— exit code {command.exit_code}"
+
+
+def _result(overview: Overview) -> list[Block]:
+    resolution = overview.resolution
+    if resolution.summary is None or resolution.state not in _ENDED_WITH_SUMMARY:
+        return []
+    return [_section(f"*{_result_title(resolution.state)}*\n{_quoted(resolution.summary, 1_500)}")]
+
+
+def _result_title(state: State) -> str:
+    return "What was done" if state in {State.COMPLETED, State.ROLLED_BACK} else "What happened"
+
+
+def _decided(overview: Overview) -> list[Block]:
+    approval = overview.approval
+    if approval is None or approval.state is ApprovalState.PENDING or approval.decided_at is None:
+        return []
+    return [_context(decision_words(approval))]
+
+
+def decision_words(approval: Approval) -> str:
+    """Who answered, what, when and why."""
+    at = words.time_token(approval.decided_at) if approval.decided_at else "?"
+    if approval.decided_by == POLICY:
+        return f"👍 Approved by the policy {at}: nobody needs to be asked at this risk"
+    if approval.state is ApprovalState.EXPIRED:
+        return f"⌛ Expired {at}: nobody answered"
+    who = escaped(approval.decided_by.name, 80) if approval.decided_by else "the service"
+    sign = "👍" if approval.state is ApprovalState.APPROVED else "🚫"
+    why = f": {escaped(approval.reason, 300)}" if approval.reason else ""
+    return f"{sign} {approval.state.value.capitalize()} by {who} {at}{why}"
+
+
+def _footer(overview: Overview, rendering: Rendering) -> Block:
+    parts = [f"resolution `{overview.resolution.id}`"]
+    approval = overview.approval
+    if approval is not None and approval.state is ApprovalState.PENDING and rendering.approvers:
+        parts.append(f"may approve: {who_may(rendering.approvers)}")
+    if approval is not None:
+        parts.append(f"permit `{approval.permit.digest[:12]}`")
+    if overview.changes:
+        parts.append(f"{overview.changes} change(s) in the snapshot")
+    return _context(" · ".join(parts))
+
+
+def who_may(approvers: Sequence[str]) -> str:
+    """Approvers as Slack shows them."""
+
+    def shown(one: str) -> str:
+        if one == "channel":
+            return "full members of this channel"
+        if one.isalnum() and one.startswith(("U", "W")):
+            return f"<@{one}>"
+        if one.isalnum() and one.startswith("S"):
+            return f"<!subteam^{one}>"
+        return escaped(one, 60)
+
+    return ", ".join(shown(one) for one in approvers[:10])
+
+
+def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
+    resolution, approval, signer = overview.resolution, overview.approval, rendering.signer
+    elements: list[Block] = []
+    if resolution.state is State.AWAITING_APPROVAL and approval is not None:
+        digest = approval.permit.digest
+        approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
+        what = f"{_title(overview)} in {resolution.request.namespace} of {overview.cluster_name}"
+        approve["confirm"] = _confirm("Approve this?", f"The agent may then: {what}.", "Approve")
+        elements += [
+            approve,
+            _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, approval.id, digest), "danger"),
+        ]
+    if resolution.state in _RUNNING:
+        stop = _button("Interrupt", buttons.INTERRUPT, signer.value(buttons.INTERRUPT, resolution.id), "danger")
+        stop["confirm"] = _confirm("Stop now?", "The agent and its commands are stopped at once.", "Interrupt")
+        elements.append(stop)
+    if resolution.state in _UNDOABLE and overview.changes and resolution.snapshot_id:
+        elements.append(
+            _button("Roll back…", buttons.ROLLBACK, signer.value(buttons.ROLLBACK, resolution.snapshot_id), "danger")
+        )
+    if resolution.state in _ASKABLE:
+        elements.append(_button("Ask again", buttons.ASK_AGAIN, signer.value(buttons.ASK_AGAIN, resolution.id)))
+    elements.append(_button("Details", buttons.DETAILS, signer.value(buttons.DETAILS, resolution.id)))
+    return [{"type": "actions", "elements": elements}]
+
+
+def _button(label: str, action_id: str, value: str, style: str | None = None) -> Block:
+    button: Block = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": label},
+        "action_id": action_id,
+        "value": value,
+        "accessibility_label": f"{label.rstrip('…')} this resolution",
+    }
+    return button | ({"style": style} if style else {})
+
+
+def _confirm(title: str, text: str, yes: str) -> Block:
+    return {
+        "title": {"type": "plain_text", "text": title},
+        "text": {"type": "plain_text", "text": plain(text, 300)},
+        "confirm": {"type": "plain_text", "text": yes},
+        "deny": {"type": "plain_text", "text": "Back"},
+    }
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}
+
+
+def _context(text: str) -> Block:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text[:2_000]}]}
+
+
+def _quoted(text: str, limit: int) -> str:
+    return "\n".join(f"> {line}" for line in escaped(text, limit).splitlines()) or "> …"
+
+
+def _bullets(sentences: Sequence[str], *, limit: int = _LINES) -> str:
+    lines = [f"• {escaped(one, 240)}" for one in sentences[:limit]]
+    if len(sentences) > limit:
+        lines.append(f"• … and {len(sentences) - limit} more (see Details)")
+    return "\n".join(lines) or "• nothing"
+
+
+def _resources(resources: Sequence[Resource]) -> str:
+    shown = [f"• {inline_code(str(one), 160)}" for one in resources[:SHOWN_RESOURCES]]
+    if len(resources) > SHOWN_RESOURCES:
+        shown.append(f"• … and {len(resources) - SHOWN_RESOURCES} more (see Details)")
+    return "\n".join(shown)

@@ -1,0 +1,80 @@
+"""The connection to Slack: one client with retries, Socket Mode or signed requests, and whether it stands."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.app.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler, AsyncServerErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
+
+from core.errors import InvalidInputError, UnavailableError
+
+PING_SECONDS = 3
+CONNECT_SECONDS = 15.0
+_REFUSED = frozenset(
+    {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Whom the token belongs to. `scopes` are those Slack says the token has."""
+
+    client: AsyncWebClient
+    team_id: str
+    bot_user_id: str
+    scopes: frozenset[str]
+
+
+@asynccontextmanager
+async def open_workspace(*, token: str, api_url: str) -> AsyncIterator[Workspace]:
+    """InvalidInputError when Slack refuses the token, UnavailableError when it does not answer."""
+    async with aiohttp.ClientSession() as session:
+        client = AsyncWebClient(token=token, base_url=api_url, session=session, timeout=15)
+        client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=3))
+        client.retry_handlers.append(AsyncServerErrorRetryHandler(max_retry_count=2))
+        try:
+            told = await client.auth_test()
+        except SlackApiError as error:
+            raise _refusal(error, "SLACK_BOT_TOKEN") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise UnavailableError(
+                f"Slack does not answer at {api_url}. Is the address reachable from here?"
+            ) from error
+        scopes = frozenset(one.strip() for one in told.headers.get("x-oauth-scopes", "").split(",") if one.strip())
+        yield Workspace(client, str(told["team_id"]), str(told["user_id"]), scopes)
+
+
+@asynccontextmanager
+async def open_socket(app: AsyncApp, workspace: Workspace, *, app_token: str) -> AsyncIterator[AsyncSocketModeHandler]:
+    """Socket Mode, connected when this is entered; the token is tried once first, since a bad one retries for ever."""
+    try:
+        await workspace.client.apps_connections_open(app_token=app_token)
+    except SlackApiError as error:
+        raise _refusal(error, "SLACK_APP_TOKEN") from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise UnavailableError("Slack does not answer to apps.connections.open.") from error
+    handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS, web_client=workspace.client)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await handler.connect_async()  # type: ignore[no-untyped-call]  # bolt's
+        yield handler
+    except TimeoutError as error:
+        raise UnavailableError("Slack's socket did not open in time.") from error
+    finally:
+        await handler.close_async()  # type: ignore[no-untyped-call]  # bolt's
+
+
+def _refusal(error: SlackApiError, setting: str) -> Exception:
+    code = str(error.response.get("error"))
+    if code in _REFUSED:
+        return InvalidInputError(
+            f"Slack refuses {setting} ({code}). Take a new one from the app's page: OAuth & Permissions for xoxb-…, "
+            "Basic Information → App-Level Tokens (connections:write) for xapp-…."
+        )
+    return UnavailableError(f"Slack answered {code} to the first question; {setting} may lack a scope.")

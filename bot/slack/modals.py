@@ -1,0 +1,183 @@
+"""Modals: why it is rejected, everything known, what an undo would do, and refusals. Pure."""
+
+import json
+from typing import Any
+
+from bot.slack import buttons, cards, words
+from bot.slack.buttons import Signer
+from bot.slack.text import code, escaped, inline_code, plain
+from core.errors import InvalidInputError
+from core.overview import Overview
+from core.resolution import SnapshotId
+from core.snapshot import UndoReport
+
+View = dict[str, Any]
+REASON = "reason"
+REASON_LIMIT = 2_000
+_SHOWN = 12
+
+
+def reject_modal(value: str, *, place: tuple[str, str], title: str) -> View:
+    """Asks for a reason; carries the signed question and where the card stands."""
+    return {
+        "type": "modal",
+        "callback_id": buttons.REJECT_FORM,
+        "private_metadata": json.dumps({"value": value, "channel": place[0], "ts": place[1]}),
+        "title": _plain("Reject"),
+        "submit": _plain("Reject"),
+        "close": _plain("Back"),
+        "blocks": [
+            _section(
+                f"*{escaped(title, 200)}*\nNothing will be changed. The reason stands on the card and in history."
+            ),
+            {
+                "type": "input",
+                "block_id": REASON,
+                "label": _plain("Reason"),
+                "element": {
+                    "type": "plain_text_input",
+                    "action_id": REASON,
+                    "multiline": True,
+                    "max_length": REASON_LIMIT,
+                    "placeholder": _plain("What should happen instead?"),
+                },
+            },
+        ],
+    }
+
+
+def read_private(view: View) -> tuple[str, tuple[str, str]]:
+    """(signed value, (channel, ts)) of a modal of ours; InvalidInputError for anything else."""
+    try:
+        kept = json.loads(view["private_metadata"])
+        return str(kept["value"]), (str(kept["channel"]), str(kept["ts"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInputError("This form is not one of ours; open it again from the card.") from error
+
+
+def reason_of(view: View) -> str:
+    """What was typed, at most 2,000 characters."""
+    values = view.get("state", {}).get("values", {})
+    return str(values.get(REASON, {}).get(REASON, {}).get("value") or "").strip()[:REASON_LIMIT]
+
+
+def notice(sentence: str, *, title: str = "Incident Resolver") -> View:
+    """Says one thing."""
+    return {
+        "type": "modal",
+        "title": _plain(title[:24]),
+        "close": _plain("Close"),
+        "blocks": [_section(escaped(sentence, 2_000))],
+    }
+
+
+def details_modal(overview: Overview) -> View:
+    """All that is known, in the order of a decision: risk, targets, permit, evidence, gaps, commands, numbers."""
+    blocks: list[View] = [*_risk(overview), *_permit(overview), *_evidence(overview), *_commands(overview)]
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _numbers(overview)}]})
+    return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
+
+
+def _risk(overview: Overview) -> list[View]:
+    assessment = overview.assessment
+    if assessment is None:
+        return [_section("The risk is still being assessed.")]
+    return [
+        _section(
+            f"*Risk {assessment.level.value}* (policy {escaped(assessment.policy_version, 40)})\n"
+            f"{_bullets(assessment.factors)}"
+        ),
+        _section(f"*Impact*\n{escaped(assessment.estimated_impact, 600)}"),
+        _section(f"*Mitigation*\n{_bullets(assessment.mitigation_steps)}"),
+        _section(f"*Affected*\n{_bullets(tuple(str(one) for one in assessment.affected))}"),
+    ]
+
+
+def _permit(overview: Overview) -> list[View]:
+    approval = overview.approval
+    if approval is None:
+        return []
+    permit = approval.permit
+    blocks = [
+        _section(
+            f"*The permit*\n{_bullets(permit.sentences(), limit=25)}\nAt most {permit.token_limit:,} tokens, "
+            f"to be started until {words.time_token(permit.ends_at)}.\nDigest {inline_code(permit.digest)}"
+        )
+    ]
+    decided = [one for one in overview.approvals if one.decided_at is not None]
+    return blocks + [_section(cards.decision_words(one)) for one in decided]
+
+
+def _evidence(overview: Overview) -> list[View]:
+    blocks = [
+        _section(f"*{escaped(one.source, 60)}*: {escaped(one.title, 200)}\n{code(one.text, 900)}")
+        for one in overview.findings[:_SHOWN]
+    ]
+    if len(overview.findings) > _SHOWN:
+        blocks.append(_section(f"… and {len(overview.findings) - _SHOWN} more findings."))
+    if overview.gaps:
+        told = [f"{gap.source}: {gap.reason}{' (switched off)' if gap.is_off else ''}" for gap in overview.gaps]
+        blocks.append(_section(f"*Not known*\n{_bullets(tuple(told))}"))
+    return blocks
+
+
+def _commands(overview: Overview) -> list[View]:
+    blocks = []
+    for command in overview.commands[-_SHOWN:]:
+        output = f"\n{code(command.output, 600)}" if command.output.strip() else ""
+        why = "" if command.is_executed else f"\n{escaped(command.reason, 400)}"
+        blocks.append(_section(f"{cards.command_line(command)}{why}{output}"))
+    return blocks
+
+
+def _numbers(overview: Overview) -> str:
+    resolution = overview.resolution
+    snapshot = f" · snapshot `{resolution.snapshot_id}`" if resolution.snapshot_id else ""
+    return (
+        f"{words.used(overview.usage)} · {escaped(resolution.request.client_id, 128)} · resolution `{resolution.id}`"
+        f"{snapshot}"
+    )
+
+
+def looking_modal() -> View:
+    """Opened at once, since a trigger lives three seconds; replaced when the answer is there."""
+    return notice("Asking the API server what an undo would do…", title="Roll back")
+
+
+def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotId, place: tuple[str, str]) -> View:
+    """The dry run, object by object; submitting it undoes."""
+    signs = {"success": "↩️", "skipped": "⏭️", "conflict": "⚠️", "failed": "❌"}
+    told = [
+        f"{signs.get(step.status, '❔')} {escaped(step.sentence, 400)}\n{inline_code(step.command, 200)}"
+        for step in report.steps[:40]
+    ]
+    lead = (
+        "This was checked against the API server; nothing has been changed yet."
+        if report.is_success
+        else "Not everything can be put back. What is in conflict is left as it is."
+    )
+    value = signer.value(buttons.ROLLBACK_FORM, snapshot_id)
+    return {
+        "type": "modal",
+        "callback_id": buttons.ROLLBACK_FORM,
+        "private_metadata": json.dumps({"value": value, "channel": place[0], "ts": place[1]}),
+        "title": _plain("Roll back"),
+        "submit": _plain("Roll back"),
+        "close": _plain("Back"),
+        "blocks": [_section(lead), *[_section(one) for one in told or ["There is nothing to put back."]]],
+    }
+
+
+def _bullets(sentences: tuple[str, ...], *, limit: int = 15) -> str:
+    lines = [f"• {escaped(one, 180)}" for one in sentences[:limit]]
+    if len(sentences) > limit:
+        lines.append(f"• … and {len(sentences) - limit} more")
+    return "\n".join(lines) or "• none"
+
+
+def _section(text: str) -> View:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}
+
+
+def _plain(text: str) -> View:
+    return {"type": "plain_text", "text": plain(text, 150)}

@@ -1,0 +1,152 @@
+"""Sends one card and its thread, so that nothing is posted twice and what was lost is found again."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack import cards, thread
+from bot.slack.cards import Card, Rendering
+from core.errors import ResolverError
+from core.overview import Overview
+from core.ports import CardSlot, Store
+
+EVENT_TYPE = "incident_resolver"
+_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+_NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
+_LOOKED_THROUGH = 200
+
+
+class NoChannelError(ResolverError):
+    """There is nowhere to post."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardSender:
+    """Posts or updates the card, then the new replies in order. `home` is where cards go unless asked elsewhere."""
+
+    client: AsyncWebClient
+    store: Store
+    rendering: Rendering
+    home: str | None
+
+    async def send(self, slot: CardSlot) -> CardSlot:
+        """The slot as it stands afterwards; SlackApiError or OSError may leave part of it done (see `progress`)."""
+        overview = await self.store.overview(slot.resolution_id)
+        if overview is None:
+            raise ResolverError(f"There is no resolution {slot.resolution_id}.")
+        card = cards.resolution_card(overview, self.rendering)
+        placed = await self._place(slot, card)
+        return replace(await self._replies(placed, overview), sent_seq=overview.history_seq)
+
+    async def _place(self, slot: CardSlot, card: Card) -> CardSlot:
+        if slot.ts is None and slot.is_uncertain:
+            slot = await self._found_again(slot)
+        if slot.ts is None or slot.channel is None:
+            return await self._post(slot, card)
+        try:
+            await self.client.chat_update(
+                channel=slot.channel, ts=slot.ts, text=card.text, blocks=card.blocks, metadata=_metadata(slot, 0)
+            )
+        except SlackApiError as error:
+            if error.response.get("error") in _GONE:
+                return await self._post(replace(slot, ts=None), card)
+            raise
+        return slot
+
+    async def _post(self, slot: CardSlot, card: Card) -> CardSlot:
+        channel = slot.channel or self.home
+        if channel is None:
+            raise NoChannelError("SLACK_CHANNEL is not set, so this card has nowhere to go.")
+        try:
+            return await self._post_to(channel, slot, card)
+        except SlackApiError as error:
+            is_elsewhere = self.home is not None and channel != self.home
+            if error.response.get("error") in _NOT_HERE and is_elsewhere:
+                return await self._post_to(str(self.home), replace(slot, reply_to=None), card)
+            raise
+
+    async def _post_to(self, channel: str, slot: CardSlot, card: Card) -> CardSlot:
+        posted = await self.client.chat_postMessage(
+            channel=channel,
+            thread_ts=slot.reply_to or None,
+            text=card.text,
+            blocks=card.blocks,
+            metadata=_metadata(slot, 0),
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return replace(slot, channel=str(posted["channel"]), ts=str(posted["ts"]))
+
+    async def _found_again(self, slot: CardSlot) -> CardSlot:
+        """A sender may have died between Slack's answer and our note of it: its message carries our nonce."""
+        channel = slot.channel or self.home
+        if channel is None:
+            return slot
+        if slot.reply_to:
+            seen = await self.client.conversations_replies(
+                channel=channel, ts=slot.reply_to, include_all_metadata=True, limit=_LOOKED_THROUGH
+            )
+        else:
+            seen = await self.client.conversations_history(
+                channel=channel, include_all_metadata=True, limit=_LOOKED_THROUGH
+            )
+        for message in seen["messages"]:
+            if _seq_of(message, slot) == 0:
+                return replace(slot, channel=channel, ts=str(message["ts"]))
+        return slot
+
+    async def _replies(self, slot: CardSlot, overview: Overview) -> CardSlot:
+        entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
+        if not entries:
+            return slot
+        root = slot.reply_to or slot.ts
+        done = await self._posted_already(slot, str(root)) if slot.is_uncertain else slot.thread_seq
+        for reply in thread.replies([one for one in entries if one.seq > done], overview):
+            try:
+                await self.client.chat_postMessage(
+                    channel=str(slot.channel),
+                    thread_ts=root,
+                    text=reply.text,
+                    blocks=reply.blocks,
+                    metadata=_metadata(slot, reply.seq),
+                    unfurl_links=False,
+                    unfurl_media=False,
+                )
+            except (SlackApiError, OSError, TimeoutError) as error:
+                raise PartlySentError(replace(slot, thread_seq=done)) from error
+            done = reply.seq
+        return replace(slot, thread_seq=max(done, entries[-1].seq))
+
+    async def _posted_already(self, slot: CardSlot, root: str) -> int:
+        newest, cursor = slot.thread_seq, ""
+        while True:
+            seen = await self.client.conversations_replies(
+                channel=str(slot.channel), ts=root, include_all_metadata=True, limit=_LOOKED_THROUGH, cursor=cursor
+            )
+            newest = max([newest, *(_seq_of(one, slot) or 0 for one in seen["messages"])])
+            cursor = (seen.get("response_metadata") or {}).get("next_cursor") or ""
+            if not cursor:
+                return newest
+
+
+class PartlySentError(ResolverError):
+    """Some replies were posted before Slack failed; `slot` says up to where. The cause is chained."""
+
+    def __init__(self, slot: CardSlot) -> None:
+        super().__init__("Slack failed while the thread was being written; the rest follows.")
+        self.slot = slot
+
+
+def _metadata(slot: CardSlot, seq: int) -> dict[str, Any]:
+    return {"event_type": EVENT_TYPE, "event_payload": {"nonce": slot.nonce, "seq": seq}}
+
+
+def _seq_of(message: dict[str, Any], slot: CardSlot) -> int | None:
+    """Which of this card's messages it is: 0 the card, else the newest history entry in it; None for others."""
+    metadata = message.get("metadata") or {}
+    payload = metadata.get("event_payload") or {}
+    if metadata.get("event_type") != EVENT_TYPE or payload.get("nonce") != slot.nonce:
+        return None
+    return int(payload.get("seq", 0))

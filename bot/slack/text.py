@@ -1,0 +1,47 @@
+"""Foreign text made safe for Slack: nothing in it can mention, link, hide or break out of its place."""
+
+import re
+import unicodedata
+
+CUT = "… (truncated)"
+_NO_TICK = "\u02cb"
+"""Looks like a backtick and closes nothing."""
+_KEPT = frozenset("\n\t")
+
+
+def escaped(text: str, limit: int = 2_900) -> str:
+    """For mrkdwn: `& < >` as entities, so that `<!channel>` and `<@U…>` are only text; cut at `limit` characters."""
+    return cut(_visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"), limit)
+
+
+def plain(text: str, limit: int = 2_900) -> str:
+    """For plain_text: as it is, without control characters; cut at `limit` characters."""
+    return cut(_visible(text), limit)
+
+
+def code(text: str, limit: int = 2_500) -> str:
+    """A code block that its content cannot close."""
+    return f"```\n{escaped(text, limit).replace('`', _NO_TICK)}\n```"
+
+
+def inline_code(text: str, limit: int = 300) -> str:
+    """One line as code; a line break becomes a space."""
+    return f"`{escaped(' '.join(text.split()), limit).replace('`', _NO_TICK)}`"
+
+
+def cut(text: str, limit: int) -> str:
+    """At most `limit` characters, an entity never cut in two, saying so where something is missing."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - len(CUT)]
+    return re.sub(r"&[a-z]{0,3}\Z", "", kept) + CUT
+
+
+def _visible(text: str) -> str:
+    """Control and format characters (bidi overrides, zero-width) shown as their code point instead of acting."""
+    return "".join(
+        character
+        if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+        else f"[U+{ord(character):04X}]"
+        for character in text
+    )

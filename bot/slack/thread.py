@@ -1,0 +1,177 @@
+"""The thread of a card: one line for each thing that happened, and a message of its own for the end. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.slack import words
+from bot.slack.text import code, escaped, inline_code
+from core.history import Happened, RecordedEntry
+from core.overview import Overview
+
+Block = dict[str, Any]
+LINES_PER_MESSAGE = 8
+OUTPUT_LIMIT = 700
+ENDS = frozenset(
+    {
+        Happened.COMPLETED,
+        Happened.FAILED,
+        Happened.INTERRUPTED,
+        Happened.ROLLED_BACK,
+        Happened.ROLLBACK_FAILED,
+        Happened.REJECTED,
+        Happened.EXPIRED,
+        Happened.CANCELLED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A message for the thread; `seq` is the newest history entry in it."""
+
+    seq: int
+    text: str
+    blocks: list[Block]
+
+
+def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]:
+    """Messages in order: what happened close together shares one; each end has its own, so that people are notified."""
+    found: list[Reply] = []
+    lines: list[str] = []
+    seq = 0
+    for one in entries:
+        if one.entry.what in ENDS:
+            found += _reply(seq, lines)
+            found.append(_end(one, overview))
+            lines = []
+            continue
+        lines.append(line(one))
+        seq = one.seq
+        if len(lines) == LINES_PER_MESSAGE:
+            found += _reply(seq, lines)
+            lines = []
+    return found + _reply(seq, lines)
+
+
+def _reply(seq: int, lines: Sequence[str]) -> list[Reply]:
+    if not lines:
+        return []
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}} for text in lines]
+    return [Reply(seq, "\n".join(lines)[:3_000], list(blocks))]
+
+
+def line(recorded: RecordedEntry) -> str:
+    """One entry in words."""
+    entry, facts = recorded.entry, recorded.entry.facts
+    who = escaped(entry.by.name, 80) if entry.by else "the service"
+    match entry.what:
+        case Happened.REQUESTED:
+            return f"📣 {who} asked for it {words.time_token(recorded.at)}."
+        case Happened.ASSESSED:
+            return f"⚖️ Assessed as *{_text(facts, 'level')}*: {'; '.join(_texts(facts, 'factors'))}."
+        case Happened.ASKED:
+            return f"✋ Asked for approval (permit {inline_code(_text(facts, 'digest')[:12])})."
+        case Happened.AUTO_APPROVED:
+            return "👍 Approved by the policy: nobody needs to be asked at this risk."
+        case Happened.APPROVED:
+            return f"👍 *Approved* by {who} {words.time_token(recorded.at)}.{_because(facts)}"
+        case Happened.EXECUTION_STARTED:
+            return "⚙️ The agent starts."
+        case Happened.AGENT_SAID:
+            return f"💬 {escaped(_text(facts, 'text'), 1_500)}"
+        case Happened.COMMAND_JUDGED:
+            return _judged(facts)
+        case Happened.COMMAND_ENDED:
+            return _ended(facts)
+        case _:
+            return _other(recorded, who)
+
+
+def _other(recorded: RecordedEntry, who: str) -> str:
+    facts = recorded.entry.facts
+    match recorded.entry.what:
+        case Happened.BUDGET_WARNED:
+            return f"🪙 {escaped(_text(facts, 'sentence') or '80 % of the token limit is used.', 300)}"
+        case Happened.INTERRUPT_ASKED:
+            return f"🛑 {who} asked to stop.{_because(facts)}"
+        case Happened.EXECUTION_ENDED:
+            return f"🏁 The agent ended: {escaped(_text(facts, 'ending'), 40)}."
+        case Happened.VERIFIED:
+            sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"
+            return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
+        case Happened.ROLLBACK_STARTED:
+            return f"↩️ Rolling back, asked by {who}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
+        case other:
+            return f"{escaped(other.value.replace('_', ' '), 40).capitalize()} by {who}.{_because(facts)}"
+
+
+def _judged(facts: Mapping[str, object]) -> str:
+    verdict = _text(facts, "verdict")
+    told = f"{words.VERDICTS.get(verdict, '❔')} {inline_code(_text(facts, 'line'), 600)} — {escaped(verdict, 10)}"
+    if facts.get("is_executed"):
+        return f"{told}, runs ({escaped(_text(facts, 'rule'), 20)})"
+    return f"{told}, *refused*: {escaped(_text(facts, 'reason'), 500)}"
+
+
+def _ended(facts: Mapping[str, object]) -> str:
+    exit_code = facts.get("exit_code")
+    ending = "stopped" if exit_code is None else f"exit code {exit_code}"
+    output = _text(facts, "output").strip()
+    return f"↳ {ending}\n{code(output, OUTPUT_LIMIT)}" if output else f"↳ {ending}, no output"
+
+
+def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
+    """The last word: state, summary, what ran, what it cost, and what can still be done."""
+    sign, title = _END_WORDS[recorded.entry.what]
+    facts = recorded.entry.facts
+    who = f" by {escaped(recorded.entry.by.name, 80)}" if recorded.entry.by else ""
+    summary = _text(facts, "summary") or _text(facts, "reason") or overview.resolution.summary or ""
+    head = f"{sign} *{title}*{who}"
+    blocks: list[Block] = [_section(f"{head}\n{escaped(summary, 2_000)}" if summary else head)]
+    steps = facts.get("steps")
+    if isinstance(steps, list) and steps:
+        told = [f"• {escaped(str(one.get('sentence')), 300)}" for one in steps[:10] if isinstance(one, dict)]
+        blocks.append(_section("*What was put back*\n" + "\n".join(told)))
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _totals(overview)}]})
+    return Reply(recorded.seq, escaped(f"{sign} {title}: {summary}", 600), blocks)
+
+
+def _totals(overview: Overview) -> str:
+    ran = sum(1 for one in overview.commands if one.is_executed)
+    refused = len(overview.commands) - ran
+    parts = [f"{ran} command(s) ran", f"{refused} refused", words.used(overview.usage)]
+    if overview.changes:
+        parts.append(f"{overview.changes} change(s) in the snapshot")
+    return " · ".join(parts)
+
+
+_END_WORDS = {
+    Happened.COMPLETED: ("✅", "Resolved"),
+    Happened.FAILED: ("❌", "Failed"),
+    Happened.INTERRUPTED: ("🛑", "Interrupted"),
+    Happened.ROLLED_BACK: ("↩️", "Rolled back"),
+    Happened.ROLLBACK_FAILED: ("⚠️", "Rollback incomplete"),
+    Happened.REJECTED: ("🚫", "Rejected"),
+    Happened.EXPIRED: ("⌛", "Nobody answered"),
+    Happened.CANCELLED: ("🚫", "Cancelled"),
+}
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}
+
+
+def _text(facts: Mapping[str, object], name: str) -> str:
+    value = facts.get(name)
+    return "" if value is None else str(value)
+
+
+def _texts(facts: Mapping[str, object], name: str) -> list[str]:
+    value = facts.get(name)
+    return [escaped(str(one), 240) for one in value[:12]] if isinstance(value, list) else []
+
+
+def _because(facts: Mapping[str, object]) -> str:
+    reason = _text(facts, "reason")
+    return f" Reason: {escaped(reason, 500)}" if reason else ""
