@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
-from slack_sdk.errors import SlackApiError
 
-from bot.slack.sender import CardSender, PartlySentError
 from core.errors import ResolverError, UnavailableError
 from core.ports import CardSlot, CardStore
 
@@ -18,7 +17,21 @@ GAP_SECONDS = 1.2
 AT_ONCE = 8
 RETRY_SECONDS = 2.0
 LONG_RETRY_SECONDS = 60.0
-_HOPELESS = frozenset({"invalid_auth", "token_revoked", "account_inactive", "missing_scope", "channel_not_found"})
+
+
+class SendFailedError(ResolverError):
+    """A card was not sent, or not all of it: `slot` says how far it came. `is_lasting` ones are tried less often."""
+
+    def __init__(self, sentence: str, slot: CardSlot, *, is_lasting: bool = False) -> None:
+        super().__init__(sentence)
+        self.slot = slot
+        self.is_lasting = is_lasting
+
+
+class Sender(Protocol):
+    """Posts or updates a card and its thread; SendFailedError where it could not."""
+
+    async def send(self, slot: CardSlot) -> CardSlot: ...
 
 
 @dataclass(slots=True)
@@ -26,7 +39,7 @@ class Publisher:
     """`hint` wakes it early. `problem` says what last went wrong with Slack, None once a card was sent again."""
 
     cards: CardStore
-    sender: CardSender
+    sender: Sender
     owner: str
     hint: asyncio.Event = field(default_factory=asyncio.Event)
     problem: str | None = None
@@ -52,17 +65,16 @@ class Publisher:
             sent = await self.sender.send(slot)
             await self.cards.card_sent(sent, next_in_seconds=GAP_SECONDS)
             self.problem = None
-        except PartlySentError as error:
-            await self._failed(error.slot, error.__cause__ or error)
-        except (ResolverError, SlackApiError, OSError, TimeoutError) as error:
-            await self._failed(slot, error)
+        except SendFailedError as error:
+            await self._failed(error)
+        except ResolverError as error:
+            await self._failed(SendFailedError(str(error), slot))
 
-    async def _failed(self, slot: CardSlot, error: BaseException) -> None:
-        code = error.response.get("error") if isinstance(error, SlackApiError) else None
-        self.problem = f"Slack answered {code}" if code else str(error) or type(error).__name__
-        seconds = LONG_RETRY_SECONDS if code in _HOPELESS else RETRY_SECONDS
-        log.warning("card_failed", resolution_id=slot.resolution_id, error=self.problem, retry_seconds=seconds)
+    async def _failed(self, error: SendFailedError) -> None:
+        self.problem = str(error)
+        seconds = LONG_RETRY_SECONDS if error.is_lasting else RETRY_SECONDS
+        log.warning("card_failed", resolution_id=error.slot.resolution_id, error=str(error), retry_seconds=seconds)
         try:
-            await self.cards.card_failed(slot, retry_in_seconds=seconds)
+            await self.cards.card_failed(error.slot, retry_in_seconds=seconds)
         except UnavailableError as later:
             log.warning("card_failed_not_noted", error=str(later))

@@ -39,7 +39,8 @@ class PostgresCards:
                     ORDER BY k.next_at LIMIT :limit FOR UPDATE OF k SKIP LOCKED)
                 UPDATE card c SET epoch = c.epoch + 1, lease_until = now() + {_SECONDS}
                 FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
-                RETURNING due.is_uncertain, c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
+                RETURNING due.is_uncertain,
+                          c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
                           r.thread_ts
                 """),
                 {"limit": limit, "seconds": _LEASE_SECONDS},

@@ -2,17 +2,16 @@
 
 import argparse
 import asyncio
-import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 
-import structlog
-
 from bot.cli import administration, check, demo, serve
-from bot.settings import load_settings
+from bot.cli.logs import configure_logs
+from bot.settings import Settings, load_settings
 from core.errors import ResolverError
 
+Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 RIGHTS = "view,request,approve,interrupt,rollback,act-for-others"
 
 
@@ -44,6 +43,7 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     one = commands.add_parser("serve", help="run the service, configured by the environment (see README)")
     one.set_defaults(command=_with_settings(serve.serve))
     one = commands.add_parser("check", help="each dependency with its state, and what is missing")
+    one.add_argument("--namespace", help="ask what may be done in this namespace only")
     one.set_defaults(command=_with_settings(check.check))
     one = commands.add_parser("demo", help="the whole product on this machine, without any account")
     one.add_argument("--headless", action="store_true", help="play the first incident by itself; exit 0 only if healed")
@@ -79,26 +79,10 @@ def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentP
     commands.add_parser("resume", help="end the pause").set_defaults(command=_with_settings(administration.resume))
 
 
-def _with_settings(command):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  argparse keeps no types
+def _with_settings(command: Command) -> Callable[[argparse.Namespace], Awaitable[int]]:
     async def with_settings(given: argparse.Namespace) -> int:
         settings = load_settings()
         configure_logs(settings.log)
-        return int(await command(settings, given))
+        return await command(settings, given)
 
     return with_settings
-
-
-def configure_logs(level: str) -> None:
-    """JSON lines on standard error."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=False,
-    )

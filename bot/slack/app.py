@@ -1,9 +1,10 @@
-"""The Bolt app: our clerks on it, one error handler, and the route of HTTP mode."""
+"""The Bolt app: our clerks on it, one error handler, and the answers of HTTP mode."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
+import aiohttp
 import structlog
 from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
@@ -27,7 +28,6 @@ def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Seq
         client=client,
         signing_secret=signing_secret or "socket-mode-takes-no-requests",
         request_verification_enabled=signing_secret is not None,
-        token=client.token,
     )
     for clerk in clerks:
         clerk.register(app)
@@ -42,18 +42,13 @@ def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Seq
             try:
                 text = f"⚠️ Something went wrong here, nothing was decided. Quote {number} to the operator."
                 await client.chat_postEphemeral(channel=channel, user=user, text=text)
-            except (SlackApiError, OSError, TimeoutError):
+            except (SlackApiError, aiohttp.ClientError, OSError, TimeoutError):
                 log.warning("ephemeral_failed", error_id=number)
 
     app.error(failed)
     return app
 
 
-def events_route(app: AsyncApp) -> web.RouteDef:
-    """HTTP mode: Slack's signed requests come here."""
-
-    async def events(request: web.Request) -> web.StreamResponse:
-        answer = await app.async_dispatch(await to_bolt_request(request))
-        return await to_aiohttp_response(answer)
-
-    return web.post(EVENTS_PATH, events)
+async def answer_request(app: AsyncApp, request: web.Request) -> web.StreamResponse:
+    """HTTP mode: one of Slack's signed requests."""
+    return await to_aiohttp_response(await app.async_dispatch(await to_bolt_request(request)))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import structlog
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.async_app import AsyncAck
@@ -149,7 +150,7 @@ class Clicks:
             await self.client.chat_postEphemeral(
                 channel=channel, user=body["user"]["id"], thread_ts=message.get("thread_ts"), text=f"⚠️ {sentence}"
             )
-        except (SlackApiError, OSError, TimeoutError) as error:
+        except (SlackApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("ephemeral_failed", error=type(error).__name__, channel=channel, ts=ts)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -58,7 +59,7 @@ class People:
             found = await look(id_)
         except SlackApiError as error:
             raise UnavailableError(f"Slack did not say who this is ({error.response.get('error')}).") from error
-        except (OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnavailableError("Slack did not say who this is; try again.") from error
         self._kept[kind, id_] = (self.monotonic(), found)
         return found

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.publisher import SendFailedError
 from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
 from core.errors import ResolverError
@@ -15,11 +17,8 @@ from core.ports import CardSlot, Store
 EVENT_TYPE = "incident_resolver"
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
+_LASTING = frozenset({"invalid_auth", "token_revoked", "account_inactive", "missing_scope", "channel_not_found"})
 _LOOKED_THROUGH = 200
-
-
-class NoChannelError(ResolverError):
-    """There is nowhere to post."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +31,26 @@ class CardSender:
     home: str | None
 
     async def send(self, slot: CardSlot) -> CardSlot:
-        """The slot as it stands afterwards; SlackApiError or OSError may leave part of it done (see `progress`)."""
+        """The slot as it stands afterwards; SendFailedError says how far it came."""
+        progress = _Progress(slot)
+        try:
+            return await self._send(progress)
+        except SlackApiError as error:
+            code = str(error.response.get("error"))
+            sentence = f"Slack answered {code}."
+            raise SendFailedError(sentence, progress.slot, is_lasting=code in _LASTING) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise SendFailedError("Slack does not answer.", progress.slot) from error
+
+    async def _send(self, progress: "_Progress") -> CardSlot:
+        slot = progress.slot
         overview = await self.store.overview(slot.resolution_id)
         if overview is None:
             raise ResolverError(f"There is no resolution {slot.resolution_id}.")
         card = cards.resolution_card(overview, self.rendering)
-        placed = await self._place(slot, card)
-        return replace(await self._replies(placed, overview), sent_seq=overview.history_seq)
+        progress.slot = await self._place(slot, card)
+        await self._replies(progress, overview)
+        return replace(progress.slot, sent_seq=overview.history_seq)
 
     async def _place(self, slot: CardSlot, card: Card) -> CardSlot:
         if slot.ts is None and slot.is_uncertain:
@@ -58,7 +70,7 @@ class CardSender:
     async def _post(self, slot: CardSlot, card: Card) -> CardSlot:
         channel = slot.channel or self.home
         if channel is None:
-            raise NoChannelError("SLACK_CHANNEL is not set, so this card has nowhere to go.")
+            raise SendFailedError("SLACK_CHANNEL is not set, so a card has nowhere to go.", slot, is_lasting=True)
         try:
             return await self._post_to(channel, slot, card)
         except SlackApiError as error:
@@ -97,27 +109,25 @@ class CardSender:
                 return replace(slot, channel=channel, ts=str(message["ts"]))
         return slot
 
-    async def _replies(self, slot: CardSlot, overview: Overview) -> CardSlot:
+    async def _replies(self, progress: "_Progress", overview: Overview) -> None:
+        slot = progress.slot
         entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
         if not entries:
-            return slot
-        root = slot.reply_to or slot.ts
-        done = await self._posted_already(slot, str(root)) if slot.is_uncertain else slot.thread_seq
+            return
+        root = str(slot.reply_to or slot.ts)
+        done = await self._posted_already(slot, root) if slot.is_uncertain else slot.thread_seq
         for reply in thread.replies([one for one in entries if one.seq > done], overview):
-            try:
-                await self.client.chat_postMessage(
-                    channel=str(slot.channel),
-                    thread_ts=root,
-                    text=reply.text,
-                    blocks=reply.blocks,
-                    metadata=_metadata(slot, reply.seq),
-                    unfurl_links=False,
-                    unfurl_media=False,
-                )
-            except (SlackApiError, OSError, TimeoutError) as error:
-                raise PartlySentError(replace(slot, thread_seq=done)) from error
-            done = reply.seq
-        return replace(slot, thread_seq=max(done, entries[-1].seq))
+            await self.client.chat_postMessage(
+                channel=str(slot.channel),
+                thread_ts=root,
+                text=reply.text,
+                blocks=reply.blocks,
+                metadata=_metadata(slot, reply.seq),
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+            progress.slot = replace(slot, thread_seq=reply.seq)
+        progress.slot = replace(slot, thread_seq=max(done, entries[-1].seq))
 
     async def _posted_already(self, slot: CardSlot, root: str) -> int:
         newest, cursor = slot.thread_seq, ""
@@ -131,12 +141,11 @@ class CardSender:
                 return newest
 
 
-class PartlySentError(ResolverError):
-    """Some replies were posted before Slack failed; `slot` says up to where. The cause is chained."""
+@dataclass(slots=True)
+class _Progress:
+    """How far a sending has come."""
 
-    def __init__(self, slot: CardSlot) -> None:
-        super().__init__("Slack failed while the thread was being written; the rest follows.")
-        self.slot = slot
+    slot: CardSlot
 
 
 def _metadata(slot: CardSlot, seq: int) -> dict[str, Any]:

@@ -34,6 +34,13 @@ KINDS = (
     Served("batch/v1", "jobs", "Job"),
     Served("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ("hpa",)),
     Served("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", ("pdb",)),
+    Served(
+        "authorization.k8s.io/v1",
+        "selfsubjectaccessreviews",
+        "SelfSubjectAccessReview",
+        is_namespaced=False,
+        verbs=("create",),
+    ),
     Served("metrics.k8s.io/v1beta1", "pods", "PodMetrics", verbs=("get", "list")),
     Served("metrics.k8s.io/v1beta1", "nodes", "NodeMetrics", is_namespaced=False, verbs=("get", "list")),
 )

@@ -5,29 +5,23 @@ import base64
 import copy
 import json
 import secrets
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from bot.demo.cluster import controllers, kinds, patches, tables
+from bot.demo.cluster import controllers, installing, kinds, requests, tables
 from bot.demo.cluster.certificates import server_certificate
-from bot.demo.cluster.kinds import BY_PATH, Served
-from bot.demo.cluster.objects import Object, Objects, RefusedError, is_selected
-from bot.demo.cluster.scenarios import CONTRACT, SCENARIOS, Scenario, deployment_of
+from bot.demo.cluster.kinds import Served
+from bot.demo.cluster.objects import Object, Objects, RefusedError
+from bot.demo.cluster.scenarios import Scenario
 
 VERSION = "v1.37.0-simulator"
 TICK_SECONDS = 0.2
-_PATCHES = {
-    "application/merge-patch+json": patches.merge_patch,
-    "application/strategic-merge-patch+json": patches.strategic_patch,
-    "application/json-patch+json": patches.json_patch,
-}
 
 
 def utc_now() -> datetime:
@@ -76,60 +70,10 @@ class Simulator:
 
     def install(self, scenario: Scenario) -> None:
         """Puts the scenario's namespace into its broken state, whatever it was before."""
-        objects = self.objects
-        objects.clear(scenario.namespace)
-        objects.put(_namespace(scenario.namespace))
-        now = utc_now() + timedelta(seconds=10)
-        if scenario.before is not None:
-            objects.put(deployment_of(scenario, image=scenario.before))
-            controllers.tick(objects, now)
-        objects.put(deployment_of(scenario, image=scenario.image))
-        controllers.tick(objects, now)
-        pods = [
-            one
-            for one in objects.of("Pod", scenario.namespace)
-            if one["metadata"]["labels"]["app"] == scenario.workload
-        ]
-        for pod in pods[: scenario.corrupt]:
-            pod["metadata"].setdefault("annotations", {})["simulator/corrupt"] = "true"
-        for pod in objects.of("Pod", scenario.namespace):
-            made = utc_now() - timedelta(minutes=9)
-            pod["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
-        if scenario.name == "investigation":
-            self._slow_database(scenario.namespace)
-        controllers.tick(objects, now)
-        controllers.tick(objects, now)
-
-    def _slow_database(self, namespace: str) -> None:
-        database = deployment_of(
-            Scenario(
-                "", "", "", namespace, "payments-db", "", "", "postgres:17.2", replicas=1, log="checkpoint took 48 s"
-            ),
-            image="postgres:17.2",
-        )
-        database["kind"] = "StatefulSet"
-        database["spec"]["serviceName"] = "payments-db"
-        stored = self.objects.put(database)
-        controllers.tick(self.objects, utc_now() + timedelta(seconds=10))
-        message = "volume payments-db-data: write latency 2.1 s, disk nearly full (97 %)"
-        controllers.record_event(self.objects, stored, reason="SlowVolume", message=message)
+        installing.install(self.objects, scenario, now=utc_now())
 
     def install_all(self) -> None:
-        self.objects.put(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": str(uuid.uuid4())}}
-        )
-        ready = [{"type": "Ready", "status": "True"}]
-        self.objects.put(
-            {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "metadata": {"name": "node-a"},
-                "spec": {},
-                "status": {"conditions": ready},
-            }
-        )
-        for scenario in (*SCENARIOS, CONTRACT):
-            self.install(scenario)
+        installing.install_all(self.objects, now=utc_now())
 
     async def live(self) -> None:
         """Lets the controllers work until cancelled."""
@@ -157,17 +101,17 @@ class Simulator:
     async def _guard(self, request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401  aiohttp's
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not secrets.compare_digest(given.encode(), self.token.encode()):
-            return _status(401, "Unauthorized", "Unauthorized")
+            return requests.failure(401, "Unauthorized", "Unauthorized")
         status = 500
         try:
             response: web.StreamResponse = await handler(request)
             status = response.status
         except RefusedError as error:
             status = error.status
-            return _status(error.status, error.reason, str(error))
+            return requests.failure(error.status, error.reason, str(error))
         except web.HTTPNotFound:
             status = 404
-            return _status(404, "NotFound", "the server could not find the requested resource")
+            return requests.failure(404, "NotFound", "the server could not find the requested resource")
         finally:
             if request.method not in {"GET", "HEAD"}:
                 is_dry = "dryRun" in request.query
@@ -184,20 +128,20 @@ class Simulator:
         return web.json_response(kinds.group_list())
 
     async def _resources(self, request: web.Request) -> web.Response:
-        found = kinds.resource_list(_group_version(request))
+        found = kinds.resource_list(requests.group_version(request))
         if found is None:
             raise web.HTTPNotFound
         return web.json_response(found)
 
     async def _collection(self, request: web.Request) -> web.StreamResponse:
-        served, namespace = _served(request), request.match_info.get("namespace", "")
+        served, namespace = requests.served_kind(request), request.match_info.get("namespace", "")
         if request.method == "POST":
             return await self._create(request, served, namespace)
         if request.method != "GET":
             raise RefusedError(405, "MethodNotAllowed", "the simulator does not do this to collections")
         if request.query.get("watch") in {"true", "1"}:
             return await self._watch(request, served, namespace)
-        found = [one for one in self._listed(served, namespace) if _selected(request, one)]
+        found = [one for one in self._listed(served, namespace) if requests.is_wanted(request, one)]
         if "as=Table" in request.headers.get("Accept", ""):
             return web.json_response(tables.table(served.kind, found, now=utc_now(), version=self.objects.version))
         return web.json_response(
@@ -236,7 +180,9 @@ class Simulator:
         return found
 
     async def _create(self, request: web.Request, served: Served, namespace: str) -> web.Response:
-        given = await _body(request)
+        if served.kind == "SelfSubjectAccessReview":
+            return web.json_response({**await requests.read_object(request), "status": {"allowed": True}}, status=201)
+        given = await requests.read_object(request)
         given["kind"], given["apiVersion"] = served.kind, served.group_version
         metadata = given.setdefault("metadata", {})
         if namespace:
@@ -248,12 +194,12 @@ class Simulator:
             raise RefusedError(409, "AlreadyExists", f'{served.plural} "{name}" already exists')
         if served.kind == "Pod":
             given.setdefault("status", {"phase": "Pending"})
-        if _is_dry(request):
+        if requests.is_dry_run(request):
             return web.json_response(given, status=201)
         return web.json_response(self.objects.put(given), status=201)
 
     async def _object(self, request: web.Request) -> web.StreamResponse:
-        served, namespace = _served(request), request.match_info.get("namespace", "")
+        served, namespace = requests.served_kind(request), request.match_info.get("namespace", "")
         name, sub = request.match_info["name"], request.match_info.get("sub", "")
         live = next((one for one in self._listed(served, namespace) if one["metadata"]["name"] == name), None)
         if live is None:
@@ -261,7 +207,7 @@ class Simulator:
         if sub and sub not in served.subresources:
             raise web.HTTPNotFound
         if sub == "log":
-            return _log(request, live)
+            return requests.log_answer(request, live)
         match request.method:
             case "GET":
                 return self._shown(request, served, live, sub)
@@ -274,17 +220,17 @@ class Simulator:
 
     def _shown(self, request: web.Request, served: Served, live: Object, sub: str) -> web.Response:
         if sub == "scale":
-            return web.json_response(_scale_of(live))
+            return web.json_response(requests.scale_of(live))
         if "as=Table" in request.headers.get("Accept", ""):
             return web.json_response(tables.table(served.kind, [live], now=utc_now(), version=self.objects.version))
         return web.json_response(live)
 
     async def _changed(self, request: web.Request, live: Object, sub: str) -> web.Response:
-        base = _scale_of(live) if sub == "scale" else live
+        base = requests.scale_of(live) if sub == "scale" else live
         if request.method == "PUT":
-            wanted = await _body(request)
+            wanted = await requests.read_object(request)
         else:
-            wanted = await _patched(request, base)
+            wanted = await requests.patched(request, base)
         version = wanted.get("metadata", {}).get("resourceVersion")
         if version and version != live["metadata"]["resourceVersion"]:
             raise RefusedError(
@@ -304,16 +250,16 @@ class Simulator:
                 "status": live.get("status", {}),
             }
             changed["metadata"] = {**wanted["metadata"], "namespace": live["metadata"].get("namespace", "")}
-        if not _is_dry(request):
+        if not requests.is_dry_run(request):
             changed = self.objects.put(changed)
-        return web.json_response(_scale_of(changed) if sub == "scale" else changed)
+        return web.json_response(requests.scale_of(changed) if sub == "scale" else changed)
 
     async def _delete(self, request: web.Request, served: Served, live: Object) -> web.Response:
-        options = await _body(request) if request.can_read_body else {}
+        options = await requests.read_object(request) if request.can_read_body else {}
         wanted = (options.get("preconditions") or {}).get("uid")
         if wanted and wanted != live["metadata"]["uid"]:
             raise RefusedError(409, "Conflict", "the uid in the precondition does not match")
-        if not _is_dry(request) and not options.get("dryRun"):
+        if not requests.is_dry_run(request) and not options.get("dryRun"):
             namespace = live["metadata"].get("namespace", "")
             self.objects.remove(served.kind, namespace, live["metadata"]["name"])
             if served.kind == "Namespace":
@@ -331,91 +277,11 @@ class Simulator:
                 while True:
                     for version, what, one in list(self.objects.changes):
                         is_ours = one["kind"] == served.kind and namespace in {"", one["metadata"].get("namespace")}
-                        if version > since and is_ours and _selected(request, one):
+                        if version > since and is_ours and requests.is_wanted(request, one):
                             await response.write(json.dumps({"type": what, "object": one}).encode() + b"\n")
                     since = max(since, self.objects.version)
                     await asyncio.sleep(0.1)
         return response
-
-
-def _served(request: web.Request) -> Served:
-    found = BY_PATH.get((_group_version(request), request.match_info["plural"]))
-    if found is None:
-        raise web.HTTPNotFound
-    return found
-
-
-def _group_version(request: web.Request) -> str:
-    group = request.match_info.get("group")
-    return f"{group}/{request.match_info['version']}" if group else "v1"
-
-
-def _selected(request: web.Request, one: Object) -> bool:
-    return is_selected(
-        one, labels=request.query.get("labelSelector", ""), fields=request.query.get("fieldSelector", "")
-    )
-
-
-def _is_dry(request: web.Request) -> bool:
-    return "dryRun" in request.query
-
-
-async def _body(request: web.Request) -> Object:
-    try:
-        body = json.loads(await request.read() or b"{}")
-    except ValueError as error:
-        raise RefusedError(415, "UnsupportedMediaType", "the simulator reads JSON only") from error
-    if not isinstance(body, dict):
-        raise RefusedError(400, "BadRequest", "the body must be an object")
-    return body
-
-
-async def _patched(request: web.Request, base: Object) -> Object:
-    change = _PATCHES.get(request.content_type)
-    if change is None:
-        raise RefusedError(415, "UnsupportedMediaType", f"the simulator does not know {request.content_type}")
-    try:
-        patched: Object = change(base, json.loads(await request.read()))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise RefusedError(422, "Invalid", f"the patch does not apply: {error}") from error
-    return patched
-
-
-def _scale_of(one: Object) -> Object:
-    metadata = {key: one["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion")}
-    replicas = one["spec"].get("replicas", 1)
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": metadata,
-        "spec": {"replicas": replicas},
-        "status": {"replicas": replicas},
-    }
-
-
-def _log(request: web.Request, pod: Object) -> web.Response:
-    text = pod["metadata"].get("annotations", {}).get("simulator/log", "listening on :8080")
-    if pod["status"].get("phase") == "Pending":
-        raise RefusedError(400, "BadRequest", "container is waiting to start")
-    lines = str(text).splitlines()
-    tail = request.query.get("tailLines", "")
-    return web.Response(text="\n".join(lines[-int(tail) :] if tail.isdigit() else lines) + "\n")
-
-
-def _status(code: int, reason: str, message: str) -> web.Response:
-    body = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "message": message,
-        "reason": reason,
-        "code": code,
-    }
-    return web.json_response(body, status=code)
-
-
-def _namespace(name: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "status": {"phase": "Active"}}
 
 
 @asynccontextmanager

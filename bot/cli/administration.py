@@ -1,0 +1,89 @@
+"""The small commands: tables, API keys, pause and resume."""
+
+import argparse
+import getpass
+
+from bot.settings import Settings
+from bot.wiring import TABLES, open_administration, tables_version
+from core.actor import Right
+from core.errors import InvalidInputError
+from core.resolution import Person
+
+
+async def upgrade(settings: Settings, _: argparse.Namespace) -> int:
+    before = await tables_version(settings, may_upgrade=True)
+    was = "had no tables" if before is None else f"was at {before}"
+    print(f"The database {was}; it is at {TABLES} now.")
+    return 0
+
+
+async def status(settings: Settings, _: argparse.Namespace) -> int:
+    """Exit status 1 where the tables are not of this version."""
+    found = await tables_version(settings, may_upgrade=False)
+    where = "DATABASE_URL" if settings.database_url else f"embedded in {settings.data}"
+    print(f"database: {where}\ntables: {found or 'none'}\nthis program: {TABLES}")
+    if found != TABLES:
+        print("Run: incident-resolver db upgrade")
+        return 1
+    return 0
+
+
+async def create_key(settings: Settings, given: argparse.Namespace) -> int:
+    rights = _rights(given.may)
+    name = given.name.strip()
+    if not 1 <= len(name) <= 128 or not name.isprintable():  # noqa: PLR2004  the contract's limit of names
+        raise InvalidInputError("--name: 1 to 128 printable characters.")
+    async with open_administration(settings) as administration:
+        key = await administration.keys.create(name, rights)
+    print(key)
+    return 0
+
+
+async def list_keys(settings: Settings, _: argparse.Namespace) -> int:
+    async with open_administration(settings) as administration:
+        for key in await administration.keys.all():
+            ended = f"revoked {key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "valid"
+            rights = ",".join(sorted(one.value for one in key.rights))
+            print(f"{key.name}\t{rights}\t{ended}")
+    return 0
+
+
+async def revoke_key(settings: Settings, given: argparse.Namespace) -> int:
+    async with open_administration(settings) as administration:
+        await administration.keys.revoke(given.name)
+    print(f"The key {given.name!r} is revoked.")
+    return 0
+
+
+async def pause(settings: Settings, given: argparse.Namespace) -> int:
+    async with open_administration(settings) as administration:
+        await administration.intake.pause(by=_operator(), reason=given.reason)
+    print("Paused: nothing new starts until `incident-resolver resume`. Agents at work go on.")
+    return 0
+
+
+async def resume(settings: Settings, _: argparse.Namespace) -> int:
+    async with open_administration(settings) as administration:
+        await administration.intake.resume(by=_operator())
+    print("Resumed.")
+    return 0
+
+
+def _operator() -> Person:
+    """Whoever is logged in on this machine."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "operator"
+    return Person(f"cli:{name}", name)
+
+
+def _rights(text: str) -> frozenset[Right]:
+    words = [one.strip() for one in text.split(",") if one.strip()]
+    known = {one.value: one for one in Right}
+    wrong = [one for one in words if one not in known]
+    if wrong or not words:
+        raise InvalidInputError(
+            f"--may: there is no right {', '.join(wrong) or '(none given)'}; use {', '.join(known)}."
+        )
+    return frozenset(known[one] for one in words)

@@ -1,0 +1,395 @@
+"""The composition root: a parts list in the order of assembly. The only place that knows all rooms."""
+
+import os
+import secrets
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from aiohttp import web
+from core.sources.graph import Graph, open_graph
+from core.sources.platform import open_platform
+from prometheus_client import CollectorRegistry
+
+from bot.keys import load_key
+from bot.rest import auth
+from bot.rest.app import rest_app, serve_rest
+from bot.rest.endpoints import Endpoints
+from bot.rest.health import Dependency, Health
+from bot.rest.openapi import docs_routes
+from bot.service import Part, Service
+from bot.settings import Settings
+from bot.slack.buttons import Signer
+from bot.slack.cards import Rendering
+from bot.slack.door import SlackAccess, SlackDoor
+from bot.worker import Worker
+from core.agent.gateway import open_gateway
+from core.agent.profiles import agent_profiles
+from core.agent.prompts import framed_prompt
+from core.agent.runs import ClaudeAgents
+from core.approvals import ApprovalEngine
+from core.budget import TokenBudgetManager
+from core.cluster.access import Access, review_access
+from core.cluster.client import KubernetesCluster, open_cluster
+from core.cluster.runner import kubectl_path
+from core.cluster.source import KubernetesSource
+from core.commands.gate import judge
+from core.context import ContextGatherer
+from core.errors import InvalidInputError, UnavailableError
+from core.executor import RemediationExecutor
+from core.flow import Flow
+from core.history import Entry, Happened
+from core.intake import Intake
+from core.permits import choose_affected
+from core.policy.loading import load_policy
+from core.policy.policy import DEFAULT_POLICY, Policy
+from core.ports import Source
+from core.resolution import ResolutionId
+from core.rollback import RollbackManager
+from core.usage import Usage
+from core.verification import Verifier
+from storage import hints, schema
+from storage.api_keys import ApiKeys
+from storage.cards import PostgresCards
+from storage.database import open_engine, translated
+from storage.embedded import open_embedded
+from storage.heartbeat import Heartbeat
+from storage.ledger import PostgresLedger
+from storage.store import PostgresStorage, open_storage
+
+TABLES = schema.HEAD
+"""The version of the tables that this program needs."""
+
+
+def utc_now() -> datetime:
+    """The clock of the whole program."""
+    return datetime.now(UTC)  # noqa: TID251  here is where the clock is passed in from
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[str]:
+    """The database's address, its server running: DATABASE_URL's, or the embedded one under DATA."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    make_data_folder(settings.data)
+    with open_embedded(settings.data) as url:
+        yield url
+
+
+async def upgrade_tables(settings: Settings, url: str) -> None:
+    """At start the tables are brought up to date, unless another login owns them: then their version is checked."""
+    engine = open_engine(url)
+    try:
+        async with translated():
+            if settings.database_url is None or settings.database_migration_url is None:
+                await schema.upgrade(engine)
+            elif await schema.current(engine) != TABLES:
+                raise InvalidInputError("The tables are not of this version; run: incident-resolver db upgrade")
+    finally:
+        await engine.dispose()
+
+
+def make_data_folder(data: Path) -> None:
+    """InvalidInputError where it cannot be made."""
+    try:
+        data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(
+            f"The folder {data} cannot be made ({error.strerror}); set INCIDENT_RESOLVER_DATA to one that can."
+        ) from error
+
+
+def load_policy_file(settings: Settings) -> Policy:
+    """The policy, the built-in one where no file is set. InvalidInputError names file, line and path."""
+    if settings.policy is None:
+        return DEFAULT_POLICY
+    try:
+        text = settings.policy.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"The policy file {settings.policy} cannot be read: {error}.") from error
+    return load_policy(text, str(settings.policy))
+
+
+def approval_engine(settings: Settings, policy: Policy) -> ApprovalEngine:
+    return ApprovalEngine(
+        default_timeout_seconds=settings.approval_timeout,
+        approvers=settings.approver_names,
+        policy=policy,
+        auto_rollback=settings.auto_rollback,
+    )
+
+
+def snapshot_key(settings: Settings) -> bytes:
+    given = settings.snapshot_key.get_secret_value() if settings.snapshot_key else None
+    return load_key("snapshot", given=given, data=settings.data, may_make=settings.database_url is None)
+
+
+def signing_key(settings: Settings) -> bytes:
+    given = settings.signing_key.get_secret_value() if settings.signing_key else None
+    return load_key("signing", given=given, data=settings.data, may_make=settings.database_url is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What the command line's small commands need: no cluster, no Slack."""
+
+    intake: Intake
+    keys: ApiKeys
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
+    async with AsyncExitStack() as using:
+        url = await using.enter_async_context(open_database(settings))
+        await upgrade_tables(settings, url)
+        store = await using.enter_async_context(
+            open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
+        )
+        engine = approval_engine(settings, load_policy_file(settings))
+        intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
+        yield Administration(intake, ApiKeys(store.engine))
+
+
+async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
+    """The version of the tables; with `may_upgrade` they are brought up to TABLES first, by their owner's login."""
+    if may_upgrade and settings.database_migration_url is not None:
+        settings = settings.model_copy(update={"database_url": settings.database_migration_url})
+    async with open_database(settings) as url:
+        engine = open_engine(url)
+        try:
+            async with translated():
+                found = await schema.current(engine)
+                if may_upgrade:
+                    await schema.upgrade(engine)
+        finally:
+            await engine.dispose()
+    return found
+
+
+async def cluster_access(settings: Settings, *, namespace: str | None) -> tuple[str, str | None, Access]:
+    """The cluster's name, its uid where it may be read, and what the identity may not do."""
+    async with open_kubernetes(settings) as cluster:
+        return cluster.name, await cluster.uid(), await review_access(cluster.api, namespace=namespace)
+
+
+@asynccontextmanager
+async def open_kubernetes(settings: Settings) -> AsyncIterator[KubernetesCluster]:
+    """InvalidInputError where there is neither a kubeconfig nor a service account, or no kubectl."""
+    async with open_cluster(settings.kubeconfig, kubectl=kubectl_path(settings.kubectl_path)) as cluster:
+        yield cluster
+
+
+@asynccontextmanager
+async def _open_graph(settings: Settings) -> AsyncIterator[Graph]:
+    password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else ""
+    async with open_graph(settings.neo4j_uri, user=settings.neo4j_user, password=password) as graph:
+        yield graph
+
+
+@asynccontextmanager
+async def open_sources(settings: Settings) -> AsyncIterator[tuple[Source, ...]]:
+    """The sources beside Kubernetes, for `check`."""
+    async with open_platform(settings.platform_url) as platform, _open_graph(settings) as graph:
+        yield (*platform, graph)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The service and the two parts of it that the demo asks directly."""
+
+    service: Service
+    intake: Intake
+    slack: SlackDoor | None
+
+
+@asynccontextmanager
+async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None) -> AsyncIterator[Assembled]:
+    """Everything, ready to run; leaving it stops what was started, in the reverse order.
+
+    `door` replaces the API keys (the demo). InvalidInputError where a setting does not fit.
+    """
+    policy = load_policy_file(settings)
+    engine = approval_engine(settings, policy)
+    owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    async with AsyncExitStack() as using:
+        url = await using.enter_async_context(open_database(settings))
+        await upgrade_tables(settings, url)
+        make_data_folder(settings.data)
+        store = await using.enter_async_context(
+            open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
+        )
+        cluster = await using.enter_async_context(open_kubernetes(settings))
+        graph = await using.enter_async_context(_open_graph(settings))
+        rollback = RollbackManager(cluster, store.update_snapshot_entry)
+        intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
+        flow = await using.enter_async_context(
+            _open_flow(settings, store=store, cluster=cluster, graph=graph, engine=engine, rollback=rollback)
+        )
+        heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
+        worker = Worker(flow, store, heartbeat.hold, owner)
+        slack = _slack_door(settings, store=store, intake=intake, engine=engine, owner=owner)
+        app = _application(settings, store, cluster, intake=intake, slack=slack, door=door)
+        rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
+
+        def wake() -> None:
+            worker.hint.set()
+            if slack is not None:
+                slack.hint.set()
+
+        async def listening() -> None:
+            await hints.listen(url, wake)
+
+        parts: list[Part] = [heartbeat.run, listening, worker.run]
+        if slack is not None:
+            parts.append(slack.run)
+        yield Assembled(Service(rest, parts), intake, slack)
+
+
+@asynccontextmanager
+async def _open_flow(
+    settings: Settings,
+    *,
+    store: PostgresStorage,
+    cluster: KubernetesCluster,
+    graph: Graph,
+    engine: ApprovalEngine,
+    rollback: RollbackManager,
+) -> AsyncIterator[Flow]:
+    ledger = PostgresLedger(store.engine)
+
+    async def warn(resolution_id: ResolutionId, usage: Usage) -> None:
+        sentence = f"{usage.percent_used:g} % of the token limit is used ({usage.total_tokens:,} tokens)."
+        async with store.transaction() as tx:
+            await tx.append(Entry(Happened.BUDGET_WARNED, resolution_id, None, {"sentence": sentence}))
+
+    budget = TokenBudgetManager(
+        settings.token_limit,
+        settings.agent_token_limit,
+        ledger=ledger,
+        day_usd=settings.money_per_day_usd,
+        warn=warn,
+    )
+    key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else ""
+    async with AsyncExitStack() as using:
+        gateway = await using.enter_async_context(
+            open_gateway(upstream=settings.anthropic_base_url, key=key, budget=budget)
+        )
+        platform = await using.enter_async_context(open_platform(settings.platform_url))
+        gatherer = ContextGatherer(
+            [KubernetesSource(cluster, clock=utc_now), *platform, graph],
+            seconds_per_source=settings.source_seconds,
+            choose=choose_affected,
+        )
+        executor = RemediationExecutor(
+            store=store,
+            cluster=cluster,
+            agents=ClaudeAgents(gateway, has_key=bool(key)),
+            judge=judge,
+            profiles=agent_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
+            prompt=framed_prompt,
+            workspaces=settings.data / "workspaces",
+            clock=utc_now,
+        )
+        yield Flow(
+            store=store,
+            ledger=ledger,
+            gatherer=gatherer,
+            policy=engine.policy,
+            engine=engine,
+            executor=executor,
+            verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
+            rollback=rollback,
+            cluster=cluster,
+            memory=graph if graph.off_reason is None else None,
+            new_id=new_id,
+            agents_at_once=settings.agents_at_once,
+            day_usd=float(settings.money_per_day_usd),
+        )
+
+
+def _slack_door(
+    settings: Settings, *, store: PostgresStorage, intake: Intake, engine: ApprovalEngine, owner: str
+) -> SlackDoor | None:
+    """None without a bot token: the service is REST-only."""
+    if settings.slack_bot_token is None:
+        return None
+    app_token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else None
+    secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else None
+    if app_token is None and secret is None:
+        raise InvalidInputError(
+            "SLACK_BOT_TOKEN is set; set SLACK_APP_TOKEN too (Socket Mode), or SLACK_SIGNING_SECRET (HTTP mode)."
+        )
+    access = SlackAccess(
+        bot_token=settings.slack_bot_token.get_secret_value(),
+        api_url=settings.slack_api_url,
+        app_token=app_token,
+        signing_secret=secret,
+        channel=settings.slack_channel,
+    )
+    return SlackDoor(
+        access,
+        intake=intake,
+        engine=engine,
+        store=store,
+        cards=PostgresCards(store.engine),
+        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody()),
+        clock=utc_now,
+        monotonic=time.monotonic,
+        owner=owner,
+        token_limit=settings.token_limit,
+    )
+
+
+def _application(
+    settings: Settings,
+    store: PostgresStorage,
+    cluster: KubernetesCluster,
+    *,
+    intake: Intake,
+    slack: SlackDoor | None,
+    door: auth.LocalDoor | None,
+) -> web.Application:
+    async def database() -> str | None:
+        try:
+            await store.ping()
+        except UnavailableError as error:
+            return str(error)
+        return None
+
+    async def kubernetes() -> str | None:
+        try:
+            await cluster.uid()
+        except UnavailableError as error:
+            return str(error)
+        return None
+
+    async def no_slack() -> str | None:
+        return "off: SLACK_BOT_TOKEN is not set; REST only"
+
+    dependencies = {
+        "database": Dependency(database),
+        "slack": Dependency(slack.problem if slack else no_slack, is_needed=slack is not None),
+        "cluster": Dependency(kubernetes),
+    }
+    registry = CollectorRegistry()
+    health = Health(dependencies, registry)
+    endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
+    product = version("incident-resolver")
+    routes = [
+        *endpoints.routes(),
+        *health.routes(),
+        *docs_routes(product),
+        *(slack.routes() if slack else []),
+    ]
+    return rest_app(routes, registry=registry)
