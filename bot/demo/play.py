@@ -3,9 +3,9 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.demo.cluster.scenarios import SCENARIOS, Scenario
@@ -37,6 +37,8 @@ class Wanted:
     has_real_model: bool = False
     has_real_slack: bool = False
     kubeconfig: Path | None = None
+    changed: Mapping[str, object] = field(default_factory=dict)
+    """Settings that replace the demo's own, by field name (tests)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
             "log": "WARNING",
         }
         values |= _model(wanted, model.url if model else None) | _slack(wanted, slack)
-        settings = settings_from(values)
+        settings = settings_from(values | dict(wanted.changed))
         assembled = await using.enter_async_context(open_service(settings, door=LocalDoor()))
         yield Stage(assembled, kubeconfig, settings.anthropic_base_url, slack, simulator)
 

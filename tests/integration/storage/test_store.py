@@ -24,7 +24,7 @@ from storage.cards import PostgresCards
 from storage.ledger import PostgresLedger
 from storage.sealing import Sealer
 from storage.store import PostgresStorage, open_storage
-from tests.integration.conftest import SNAPSHOT_KEY
+from tests.postgres import SNAPSHOT_KEY
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ADA = Person("slack:T1/U1", "Ada")
