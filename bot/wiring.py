@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from aiohttp import web
-from core.sources.graph import Graph, open_graph
-from core.sources.platform import open_platform
 from prometheus_client import CollectorRegistry
 
 from bot.keys import load_key
@@ -52,6 +50,8 @@ from core.policy.policy import DEFAULT_POLICY, Policy
 from core.ports import Source
 from core.resolution import ResolutionId
 from core.rollback import RollbackManager
+from core.sources.graph import Graph, open_graph
+from core.sources.platform import open_platform
 from core.usage import Usage
 from core.verification import Verifier
 from storage import hints, schema

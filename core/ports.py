@@ -329,6 +329,7 @@ class CardSlot:
     `ts` is None before it was posted; `thread_seq` is the newest history entry that was posted to the thread; `nonce`
     goes into message metadata so that a lost answer can be found again; `reply_to` is the ts of the message that asked.
     `is_uncertain` is true where the sender before this one failed or died, so that more may be posted than is noted.
+    `nudges` counts what changes cards without an entry of theirs (a pause): one that came meanwhile makes it due again.
     """
 
     resolution_id: ResolutionId
@@ -340,6 +341,7 @@ class CardSlot:
     sent_seq: int = 0
     thread_seq: int = 0
     is_uncertain: bool = False
+    nudges: int = 0
 
 
 class CardStore(Protocol):

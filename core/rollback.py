@@ -1,5 +1,6 @@
 """RollbackManager: puts back what a resolution changed, last change first, overwriting nobody else's change."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,9 @@ from core.undo_rules import Conflict, Nothing, Restore, has_controller, meaning,
 
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.05
+_STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,18 @@ class RollbackManager:
         return UndoReport(snapshot.id, is_dry_run, tuple(steps))
 
     async def _undo_safely(self, entry: SnapshotEntry, *, is_dry_run: bool) -> UndoStep:
-        try:
-            return await self._undo(entry, is_dry_run=is_dry_run)
-        except StaleError:
-            sentence = f"{entry.target} changed while it was being put back; ask again."
-            return _step(entry, "conflict", sentence)
-        except ResolverError as error:
-            return _step(entry, "failed", f"{entry.target} was not put back: {error}")
+        """Controllers write the status of what they roll out many times a second, so a stale write is tried again.
+
+        Each attempt compares anew with what is there then: somebody else's change is a conflict as before.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await self._undo(entry, is_dry_run=is_dry_run)
+            except StaleError:
+                await asyncio.sleep(attempt * _PAUSE_SECONDS)
+            except ResolverError as error:
+                return _step(entry, "failed", f"{entry.target} was not put back: {error}")
+        return _step(entry, "conflict", f"{entry.target} changed while it was being put back; ask again.")
 
     async def _undo(self, entry: SnapshotEntry, *, is_dry_run: bool) -> UndoStep:
         live = await self.cluster.read(entry.target)
@@ -65,7 +74,10 @@ class RollbackManager:
                 return _step(entry, "conflict", _conflict_sentence(entry, fields, live))
             case Restore(manifest=manifest):
                 await self.cluster.replace(manifest, is_dry_run=is_dry_run)
-                return _step(entry, "success", f"{entry.target} {_would(is_dry_run=is_dry_run)} put back as it was.")
+                stuck = _STUCK_PODS if entry.target.kind == "StatefulSet" else ""
+                return _step(
+                    entry, "success", f"{entry.target} {_would(is_dry_run=is_dry_run)} put back as it was.{stuck}"
+                )
 
     async def _create_again(self, entry: SnapshotEntry, *, is_live: bool, is_dry_run: bool) -> UndoStep:
         if is_live:

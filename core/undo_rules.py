@@ -67,9 +67,18 @@ def plan_restore(before: Manifest, after: Manifest, live: Manifest) -> Restore |
     _merge((s, a, current), merged, path=(), conflicts=conflicts)
     if conflicts:
         return Conflict(tuple(conflicts))
+    _keep_derived(live, merged)
     if meaning(merged) == current:
         return Nothing("What was changed is back already.")
     return Restore(merged)
+
+
+def _keep_derived(live: Manifest, merged: dict[str, Any]) -> None:
+    """Annotations that others keep stay as they are, also where the map they stand in was put back."""
+    annotations = live.get("metadata", {}).get("annotations") or {}
+    derived = {name: value for name, value in annotations.items() if name in _DERIVED_ANNOTATIONS}
+    if derived:
+        merged["metadata"].setdefault("annotations", {}).update(derived)
 
 
 def meaning(manifest: Manifest) -> dict[str, Any]:

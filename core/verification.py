@@ -8,6 +8,7 @@ from core.errors import ResolverError
 from core.ports import Cluster
 from core.resources import Workload
 
+STOP_SECONDS = 0.3
 Stop = Callable[[], Awaitable[object]]
 """Answers something that is not None once somebody asked to stop."""
 
@@ -38,23 +39,34 @@ class Verifier:
         try:
             async with asyncio.timeout(self.limit_seconds):
                 while True:
-                    verdict = await self._settled(targets)
-                    if verdict.is_healthy or await stop() is not None:
+                    verdict = await self._settled(targets, stop)
+                    if verdict.is_healthy or await self._is_stopped(stop, self.seconds_between):
                         return verdict
-                    await asyncio.sleep(self.seconds_between)
         except TimeoutError:
             return verdict
 
-    async def _settled(self, targets: Sequence[Workload]) -> Verdict:
+    async def _settled(self, targets: Sequence[Workload], stop: Stop) -> Verdict:
         """Healthy twice, `steady_seconds` apart, with the same number of restarts."""
         first, restarts = await self._look(targets)
         if not first.is_healthy:
             return first
-        await asyncio.sleep(self.steady_seconds)
+        if await self._is_stopped(stop, self.steady_seconds):
+            return Verdict(is_healthy=False, sentences=("It was stopped before it had been healthy for long enough.",))
         second, later = await self._look(targets)
         if second.is_healthy and later > restarts:
             return Verdict(is_healthy=False, sentences=("Containers keep restarting.",))
         return second
+
+    async def _is_stopped(self, stop: Stop, seconds: float) -> bool:
+        """Waits, looking often: a stop is promised within two seconds."""
+        waited = 0.0
+        while await stop() is None:
+            if waited >= seconds:
+                return False
+            pause = min(STOP_SECONDS, seconds - waited)
+            await asyncio.sleep(pause)
+            waited += pause
+        return True
 
     async def _look(self, targets: Sequence[Workload]) -> tuple[Verdict, int]:
         sentences, is_healthy, restarts = [], True, 0

@@ -41,7 +41,7 @@ class PostgresCards:
                 FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
                 RETURNING due.is_uncertain,
                           c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
-                          r.thread_ts
+                          c.nudges, r.thread_ts
                 """),
                 {"limit": limit, "seconds": _LEASE_SECONDS},
             )
@@ -56,6 +56,7 @@ class PostgresCards:
                     sent_seq=row.sent_seq,
                     thread_seq=row.thread_seq,
                     is_uncertain=row.is_uncertain,
+                    nudges=row.nudges,
                 )
                 for row in rows
             ]
@@ -64,7 +65,8 @@ class PostgresCards:
         async with connected(self.engine) as connection:
             sent = await connection.scalar(
                 text(
-                    f"UPDATE card SET channel = :channel, ts = :ts, sent_seq = :sent, thread_seq = :thread,"
+                    f"UPDATE card SET channel = :channel, ts = :ts, thread_seq = :thread,"
+                    " sent_seq = CASE WHEN nudges = :nudges THEN :sent ELSE 0 END,"
                     f" lease_until = NULL, next_at = now() + {_SECONDS}"
                     " WHERE resolution_id = CAST(:id AS uuid) AND epoch = :epoch RETURNING 1"
                 ),
@@ -74,6 +76,7 @@ class PostgresCards:
                     "channel": slot.channel,
                     "ts": slot.ts,
                     "sent": slot.sent_seq,
+                    "nudges": slot.nudges,
                     "thread": slot.thread_seq,
                     "seconds": next_in_seconds,
                 },
@@ -119,7 +122,11 @@ class PostgresCards:
     async def resolution_at(self, channel: str, ts: str) -> ResolutionId | None:
         async with connected(self.engine) as connection:
             found = await connection.scalar(
-                text("SELECT resolution_id::text FROM card WHERE channel = :channel AND ts = :ts"),
+                text(
+                    "SELECT r.id::text FROM resolution r LEFT JOIN card c ON c.resolution_id = r.id"
+                    " WHERE (c.channel = :channel AND c.ts = :ts) OR (r.thread_channel = :channel AND r.thread_ts = :ts)"
+                    " ORDER BY r.created_at DESC LIMIT 1"
+                ),
                 {"channel": channel, "ts": ts},
             )
         return None if found is None else ResolutionId(found)

@@ -211,7 +211,8 @@ class PostgresTransaction:
     async def set_pause(self, pause: Pause | None) -> None:
         await self._run("UPDATE service SET pause = CAST(:pause AS jsonb) WHERE id = 1", pause=to_json(pause))
         await self._run(
-            "UPDATE card SET sent_seq = 0 FROM resolution r WHERE r.id = card.resolution_id AND r.wake_at IS NOT NULL"
+            "UPDATE card SET sent_seq = 0, nudges = nudges + 1 FROM resolution r"
+            " WHERE r.id = card.resolution_id AND r.wake_at IS NOT NULL"
         )
 
     async def pause(self) -> Pause | None:

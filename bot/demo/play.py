@@ -93,7 +93,9 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         model = None if wanted.has_real_model else await using.enter_async_context(open_scripted_model(demo_script))
         slack = None
         if not wanted.has_real_slack:
-            slack = await using.enter_async_context(open_local_slack(wanted.slack_port, page=wanted.page))
+            slack = await using.enter_async_context(
+                open_local_slack(wanted.slack_port, page=wanted.page, events=["app_mention"])
+            )
             slack.incidents = side_bar() if simulator else []
             if simulator is not None:
                 slack.on_play = _breaking(simulator)

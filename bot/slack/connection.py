@@ -9,7 +9,7 @@ import aiohttp
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler, AsyncServerErrorRetryHandler
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
 
 from core.errors import InvalidInputError, UnavailableError
@@ -35,9 +35,14 @@ class Workspace:
 async def open_workspace(*, token: str, api_url: str) -> AsyncIterator[Workspace]:
     """InvalidInputError when Slack refuses the token, UnavailableError when it does not answer."""
     async with aiohttp.ClientSession() as session:
-        client = AsyncWebClient(token=token, base_url=api_url, session=session, timeout=15)
-        client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=3))
-        client.retry_handlers.append(AsyncServerErrorRetryHandler(max_retry_count=2))
+        client = AsyncWebClient(
+            token=token,
+            base_url=api_url,
+            session=session,
+            timeout=15,
+            # The SDK would also repeat a POST whose answer was lost, and so post twice; the publisher looks first.
+            retry_handlers=[AsyncRateLimitErrorRetryHandler(max_retry_count=3)],
+        )
         try:
             told = await client.auth_test()
         except SlackApiError as error:

@@ -161,7 +161,7 @@ async def _end(client: ClaudeSDKClient, home: Path) -> None:
     """Kills first: a closing SDK would wait seconds for the CLI, and a cancelled run must be gone in two."""
     kill_tree(home)
     with suppress(ClaudeSDKError, OSError, TimeoutError):
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(0.5):
             await client.disconnect()
 
 

@@ -35,7 +35,7 @@ FILTERS = {
 }
 _COUNT = re.compile(r"-\d{1,6}")
 _JQ_REACHES_OUT = re.compile(
-    r"\b(import|include|input_filename|env|get_search_list|debug|input_line_number)\b|\$ENV|\$__"
+    r"\b(import|include|modulemeta|input_filename|env|get_search_list|debug|input_line_number)\b|\$\s*(ENV|__)"
 )
 
 

@@ -18,6 +18,8 @@ SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,500}")
+_NUMBER = re.compile(r"0|[1-9]\d{0,8}")
+"""Without leading zeros: kubectl reads 010 as eight."""
 _FORMATS = frozenset({"", "wide", "name", "yaml", "json"})
 _TEMPLATES = ("jsonpath=", "jsonpath-as-json=", "custom-columns=", "go-template=")
 _READ_FLAGS: dict[str, str] = {
@@ -87,7 +89,7 @@ def _judge_read(invocation: Invocation) -> Judged:
     _check_namespace_flag(invocation)
     _check_format(invocation.last("output") or "")
     kinds = _kinds(invocation)
-    if "Secret" in kinds and (invocation.last("output") or "") not in {"", "wide", "name"}:
+    if "Secret" in kinds and _looks_into_values(invocation):
         raise Refused("R4", "Secrets are listed by name only; their values are nobody's to read here.")
     if verb == "cluster-info" and invocation.words:
         raise Refused("R3", "cluster-info takes no further word here.")
@@ -104,6 +106,12 @@ def _why_not(verb: str, name: str) -> tuple[str, str]:
     if name in {"v", "vmodule"}:
         return "R4", "Verbose output would print whole requests and answers."
     return "R3", f"--{name} is not in the present command set for {verb}."
+
+
+def _looks_into_values(invocation: Invocation) -> bool:
+    """Prints fields, orders by them, or waits until one has a value: each tells what a field holds."""
+    prints = (invocation.last("output") or "") not in {"", "wide", "name"}
+    return prints or "sort-by" in invocation.flags or (invocation.last("for") or "").startswith("jsonpath")
 
 
 def _check_format(given: str) -> None:
@@ -156,6 +164,7 @@ def _only(invocation: Invocation, allowed: str) -> None:
     for name in invocation.flags:
         if name not in known:
             raise Refused("R7", f"--{name} is not in the present command set for {invocation.verb}: name one object.")
+    _check_format(invocation.last("output") or "")
 
 
 def _one_object(words: tuple[str, ...]) -> tuple[str, str]:
@@ -195,7 +204,7 @@ def _undo(invocation: Invocation, namespace: str) -> Changed:
     _only(invocation, "dry-run to-revision output")
     kind, name = _workload(invocation.words, _WORKLOADS)
     revision = invocation.last("to-revision")
-    if revision is not None and not re.fullmatch(r"\d{1,9}", revision):
+    if revision is not None and not _NUMBER.fullmatch(revision):
         raise Refused("R1h", "--to-revision takes a number.")
     to_revision = int(revision) if revision is not None and int(revision) > 0 else None
     return RiskLevel.MEDIUM, (Effect(Change.UNDO, kind, name, namespace, to_revision=to_revision),)
@@ -205,7 +214,7 @@ def _scale(invocation: Invocation, namespace: str) -> Changed:
     _only(invocation, "dry-run replicas current-replicas timeout output")
     kind, name = _workload(invocation.words, _SCALABLE)
     replicas = invocation.last("replicas")
-    if replicas is None or not re.fullmatch(r"\d{1,5}", replicas):
+    if replicas is None or len(replicas) > 5 or not _NUMBER.fullmatch(replicas):  # noqa: PLR2004  nobody runs 100,000
         raise Refused("R1h", "--replicas takes a number.")
     return RiskLevel.HIGH, (Effect(Change.SCALE, kind, name, namespace, replicas=int(replicas)),)
 

@@ -1,5 +1,7 @@
 """Resource types as kubectl takes them: plural, singular, short name, with or without group, to one kind."""
 
+import re
+
 _TABLE = """
 configmaps configmap cm ConfigMap core
 endpoints endpoints ep Endpoints core
@@ -39,6 +41,7 @@ leases lease - Lease coordination.k8s.io
 customresourcedefinitions customresourcedefinition crd CustomResourceDefinition apiextensions.k8s.io
 apiservices apiservice - APIService apiregistration.k8s.io
 """
+_VERSION = re.compile(r"v[1-9]\d{0,2}((alpha|beta)[1-9]\d{0,2})?")
 _KINDS: dict[str, tuple[str, frozenset[str]]] = {}
 for _row in _TABLE.split("\n"):
     if _row:
@@ -57,6 +60,7 @@ def kind_of(word: str) -> str | None:
     kind, groups = found
     if rest:
         version, _, group = rest.partition(".")
-        if rest not in groups and group not in groups and not (version == "v1" and not group and "core" in groups):
+        is_versioned = _VERSION.fullmatch(version) is not None and (group or "core") in groups
+        if rest not in groups and not is_versioned:
             return None
     return kind

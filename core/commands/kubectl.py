@@ -15,7 +15,6 @@ _ALIASES = {
     "top po": "top pod",
     "top nodes": "top node",
     "top no": "top node",
-    "event": "events",
 }
 _TWO_WORDS = frozenset({"top", "auth", "rollout", "set"})
 IDENTITY = frozenset(

@@ -109,6 +109,7 @@ CREATE TABLE card (
     sent_seq bigint NOT NULL DEFAULT 0,
     thread_seq bigint NOT NULL DEFAULT 0,
     epoch bigint NOT NULL DEFAULT 0,
+    nudges bigint NOT NULL DEFAULT 0,
     lease_until timestamptz,
     next_at timestamptz NOT NULL DEFAULT now()
 )
