@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,7 +160,7 @@ def _slack(wanted: Wanted, slack: LocalSlack | None) -> dict[str, object]:
     }
 
 
-def _breaking(simulator: Simulator):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _breaking(simulator: Simulator) -> Callable[[str], None]:
     """Puts an incident's workload into its broken state again before it is played from the page."""
 
     def play(name: str) -> None:

@@ -115,6 +115,7 @@ def seen_by(slack: LocalSlack, user: str) -> Json:
         "usergroups": list(workspace.usergroups),
         "channels": [{"id": one.id, "name": one.name, "is_im": one.is_im} for one in channels],
         "home": slack.channel_id,
+        "incidents": slack.incidents,
         "messages": [
             _seen_message(slack, one)
             for one in workspace.messages
@@ -170,6 +171,10 @@ async def _command(slack: LocalSlack, given: Arguments) -> Answer:
     return await slack.command(
         given.required("user"), given.required("command"), given.text("text"), channel=given.text("channel")
     )
+
+
+async def _play(slack: LocalSlack, given: Arguments) -> Answer:
+    return await slack.play(given.required("user"), given.required("name"))
 
 
 async def _click(slack: LocalSlack, given: Arguments) -> Answer:
@@ -249,6 +254,7 @@ def _values(given: Arguments) -> Json:
 ACTS: dict[str, Act] = {
     "say": _say,
     "command": _command,
+    "play": _play,
     "click": _click,
     "click_in_view": _click_in_view,
     "submit": _submit,

@@ -52,6 +52,8 @@ class LocalSlack:
         self.channel_id = "C0INCIDENTS"
         self.bot_user_id = workspace.bot.id
         self.usergroup_id = "S0ONCALL01"
+        self.incidents: list[dict[str, str]] = []
+        self.on_play: Callable[[str], None] = lambda _: None
 
     @property
     def people(self) -> dict[str, str]:
@@ -66,6 +68,15 @@ class LocalSlack:
 
     async def command(self, user: str, command: str, text: str = "", *, channel: str = "") -> Answer:
         return await self._acts.command(user, command, text, channel=channel or self.channel_id)
+
+    async def play(self, user: str, name: str) -> Answer:
+        """One of `incidents`: breaks its workload (`on_play`) and types its command as this person."""
+        for one in self.incidents:
+            if one["name"] == name:
+                self.on_play(name)
+                command, _, text = one["command"].partition(" ")
+                return await self.command(user, command, text)
+        raise SlackRefusal("incident_not_found", f"there is no incident {name!r}")
 
     async def click(
         self,
