@@ -127,7 +127,7 @@ def _facts(overview: Overview) -> Block:
         facts.append(("Expires", words.time_token(approval.deadline)))
     elif overview.usage.total_tokens:
         facts.append(("Used", words.used(overview.usage)))
-    return {"type": "section", "fields": [{"type": "mrkdwn", "text": f"*{name}*\n{value}"} for name, value in facts]}
+    return _fields(*(f"*{name}*\n{value}" for name, value in facts))
 
 
 def _request(overview: Overview) -> list[Block]:
@@ -141,13 +141,13 @@ def _risk(overview: Overview) -> list[Block]:
     assessment = overview.assessment
     if assessment is None:
         return []
-    blocks = [_section(f"*Why this risk*\n{_bullets(assessment.factors)}")]
+    fields = [f"*Why this risk*\n{_bullets(assessment.factors)}"]
     if assessment.affected:
-        blocks.append(_section(f"*Affected*\n{_resources(assessment.affected)}"))
+        fields.append(f"*Affected*\n{_resources(assessment.affected)}")
     if _is_before_work(overview):
-        blocks.append(_section(f"*Impact*\n{escaped(assessment.estimated_impact, 400)}"))
-        blocks.append(_section(f"*Mitigation*\n{_bullets(assessment.mitigation_steps)}"))
-    return blocks
+        fields.append(f"*Impact*\n{escaped(assessment.estimated_impact, 400)}")
+        fields.append(f"*Mitigation*\n{_bullets(assessment.mitigation_steps)}")
+    return [_fields(*pair) for pair in (fields[:2], fields[2:]) if pair]
 
 
 def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
@@ -306,6 +306,11 @@ def _confirm(title: str, text: str, yes: str) -> Block:
     }
 
 
+def _fields(*texts: str) -> Block:
+    """Side by side."""
+    return {"type": "section", "fields": [{"type": "mrkdwn", "text": text[:2_000]} for text in texts]}
+
+
 def _section(text: str) -> Block:
     return {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}}
 
@@ -326,7 +331,7 @@ def _bullets(sentences: Sequence[str], *, limit: int = _LINES) -> str:
 
 
 def _resources(resources: Sequence[Resource]) -> str:
-    shown = [f"• {inline_code(str(one), 160)}" for one in resources[:SHOWN_RESOURCES]]
+    shown = [f"• {escaped(str(one), 160)}" for one in resources[:SHOWN_RESOURCES]]
     if len(resources) > SHOWN_RESOURCES:
         shown.append(f"• … and {len(resources) - SHOWN_RESOURCES} more (see Details)")
     return "\n".join(shown)

@@ -148,23 +148,26 @@ def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotI
     """The dry run, object by object; submitting it undoes."""
     signs = {"success": "↩️", "skipped": "⏭️", "conflict": "⚠️", "failed": "❌"}
     told = [
-        f"{signs.get(step.status, '❔')} {escaped(step.sentence, 400)}\n{inline_code(step.command, 200)}"
+        f"{signs.get(step.status, '❔')} {escaped(step.sentence, 400)}"
+        + (f"\n{inline_code(step.command, 200)}" if step.status == "success" else "")
         for step in report.steps[:40]
     ]
-    lead = (
-        "This was checked against the API server; nothing has been changed yet."
-        if report.is_success
-        else "Not everything can be put back. What is in conflict is left as it is."
-    )
+    has_something = any(step.status == "success" for step in report.steps)
+    if not has_something:
+        lead = "There is nothing that can be put back."
+    elif report.is_success:
+        lead = "This was checked against the API server; nothing has been changed yet."
+    else:
+        lead = "Not everything can be put back. What is in conflict is left as it is."
     value = signer.value(buttons.ROLLBACK_FORM, snapshot_id)
     return {
         "type": "modal",
         "callback_id": buttons.ROLLBACK_FORM,
         "private_metadata": json.dumps({"value": value, "channel": place[0], "ts": place[1]}),
         "title": _plain("Roll back"),
-        "submit": _plain("Roll back"),
+        **({"submit": _plain("Roll back")} if has_something else {}),
         "close": _plain("Back"),
-        "blocks": [_section(lead), *[_section(one) for one in told or ["There is nothing to put back."]]],
+        "blocks": [_section(lead), *[_section(one) for one in told]],
     }
 
 

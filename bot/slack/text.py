@@ -21,7 +21,8 @@ def plain(text: str, limit: int = 2_900) -> str:
 
 def code(text: str, limit: int = 2_500) -> str:
     """A code block that its content cannot close."""
-    return f"```\n{escaped(text, limit).replace('`', _NO_TICK)}\n```"
+    inside = escaped(text.strip("\n"), limit).replace("`", _NO_TICK)
+    return f"```{inside}```"
 
 
 def inline_code(text: str, limit: int = 300) -> str:
