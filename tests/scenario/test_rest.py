@@ -1,0 +1,293 @@
+"""The REST contract against the running demo: fields, words and every refused path."""
+
+import asyncio
+import io
+import json
+import shutil
+import subprocess
+import uuid
+
+import pytest
+
+from core.resolution import State
+from tests.scenario.conftest import Play, playing
+
+BASE = "/api/v1/incident"
+CONTRACT = {
+    "client_id": "loc-01",
+    "namespace": "buglab",
+    "action_type": "pod_restart",
+    "action_description": "Restart failed nginx pods",
+}
+
+
+async def asked(play: Play, **changes) -> dict:
+    status, answer = await play.post(f"{BASE}/resolve", CONTRACT | changes)
+    assert status == 200, answer
+    return answer
+
+
+async def test_the_contracts_example_is_asked_approved_done_and_told(play):
+    answer = await asked(play)
+    assert answer["status"] == "awaiting_approval"
+    assert answer["requires_approval"] is True
+    assert answer["risk_level"] in {"MEDIUM", "HIGH"}
+    assert answer["risk_factors"]
+    assert answer["estimated_impact"]
+    assert answer["mitigation_steps"]
+    assert {"kind", "name", "namespace"} == set(answer["affected_resources"][0])
+
+    status, pending = await play.get(f"{BASE}/pending-approvals")
+    assert (status, pending["count"]) == (200, 1)
+    assert pending["pending_approvals"][0]["approval_id"] == answer["approval_id"]
+
+    status, decided = await play.post(
+        f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve", "reason": "known"}
+    )
+    assert status == 200
+    assert decided["resolution_id"] == answer["resolution_id"]
+    assert (decided["status"], decided["approval_id"]) == ("approved", answer["approval_id"])
+    await play.until_state(answer["resolution_id"], State.COMPLETED)
+
+    status, told = await play.get(f"{BASE}/status/{answer['resolution_id']}")
+    assert status == 200
+    assert told["status"] == "completed"
+    assert (told["client_id"], told["namespace"], told["action_type"]) == ("loc-01", "buglab", "pod_restart")
+    assert set(told["token_usage"]) >= {"total_tokens", "cost_usd", "percent_used"}
+    assert told["token_usage"]["total_tokens"] > 0
+    assert told["execution_result"]["success"] is True
+    assert any(line.startswith("kubectl delete pod nginx-") for line in told["execution_result"]["commands_executed"])
+    assert uuid.UUID(told["snapshot_id"])
+    assert told["created_at"].endswith("Z")
+    assert told["decision"]["by"] == "demo"
+
+    status, history = await play.get(f"{BASE}/history?client_id=loc-01&status=completed&limit=1")
+    assert (status, history["count"]) == (200, 1)
+    assert history["history"][0]["resolution_id"] == answer["resolution_id"]
+    assert history["next_cursor"]
+    status, rest = await play.get(f"{BASE}/history?cursor={history['next_cursor']}")
+    assert (status, rest["count"]) == (200, 0)
+
+
+async def test_a_rollback_is_tried_first_and_then_done(play):
+    body = {"namespace": "orders", "action_type": "resource_scale", "action_description": "orders-api: queue is full"}
+    answer = await asked(play, **body)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    done = await play.until_state(answer["resolution_id"], State.COMPLETED)
+    snapshot = done.resolution.snapshot_id
+
+    status, tried = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot, "dry_run": True})
+    assert status == 200
+    assert (tried["snapshot_id"], tried["dry_run"], tried["success"]) == (snapshot, True, True)
+    assert (tried["commands_executed"], tried["errors"]) == (0, [])
+    assert tried["results"][0]["command"].startswith("kubectl ")
+    assert tried["results"][0]["status"] == "success"
+
+    status, undone = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
+    assert (status, undone["success"], undone["commands_executed"]) == (200, True, 1)
+    (deployment,) = play.stage.simulator.objects.of("Deployment", "orders")
+    assert deployment["spec"]["replicas"] == 2
+
+    status, _ = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
+    assert status == 409
+
+
+async def test_a_snapshot_that_met_a_foreign_edit_is_a_conflict_that_overwrites_nothing(play):
+    body = {"namespace": "orders", "action_type": "resource_scale", "action_description": "orders-api: queue is full"}
+    answer = await asked(play, **body)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    done = await play.until_state(answer["resolution_id"], State.COMPLETED)
+    objects = play.stage.simulator.objects
+    (deployment,) = objects.of("Deployment", "orders")
+    objects.put({**deployment, "spec": {**deployment["spec"], "replicas": 7}})
+
+    status, undone = await play.post(f"{BASE}/rollback", {"snapshot_id": done.resolution.snapshot_id})
+
+    assert (status, undone["success"]) == (200, False)
+    assert undone["results"][0]["status"] == "conflict"
+    assert "replicas" in undone["errors"][0]
+    (deployment,) = objects.of("Deployment", "orders")
+    assert deployment["spec"]["replicas"] == 7
+
+
+async def test_an_investigation_is_approved_by_policy(play):
+    answer = await asked(
+        play, namespace="payments", action_type="investigation", action_description="payments-api slow"
+    )
+    assert (answer["requires_approval"], answer["approval_id"]) == (False, None)
+    assert answer["status"] in {"approved", "executing", "verifying", "completed"}
+
+
+async def test_a_rejection_by_rest_ends_it(play):
+    answer = await asked(play)
+    status, told = await play.post(
+        f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "reject", "reason": "no"}
+    )
+    assert (status, told["status"]) == (200, "rejected")
+    card = await play.card("Rejected")
+    assert "no" in str(card["blocks"])
+
+
+async def test_interrupting_before_execution_cancels_and_afterwards_is_refused(play):
+    answer = await asked(play)
+    status, told = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}", {"reason": "wrong namespace"})
+    assert (status, told["status"]) == (200, "cancelled")
+    status, problem = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}")
+    assert status == 409
+    assert "cancelled" in problem["detail"]
+
+
+async def test_interrupting_a_running_agent_waits_until_it_is_gone(play):
+    answer = await asked(play)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    await play.until_state(answer["resolution_id"], State.EXECUTING)
+    status, told = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}", {})
+    assert (status, told["status"]) in {(200, "interrupted"), (200, "rolling_back"), (200, "rolled_back")}
+    assert "Interrupted by demo" in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"client_id": ""}, "client_id"),
+        ({"client_id": None}, "client_id"),
+        ({"namespace": "Bad_Name"}, "namespace"),
+        ({"namespace": "a" * 64}, "namespace"),
+        ({"action_type": "reboot"}, "action_type"),
+        ({"action_description": ""}, "action_description"),
+        ({"action_description": "x" * 4001}, "action_description"),
+        ({"time_window_hours": 0}, "time_window_hours"),
+        ({"time_window_hours": 169}, "time_window_hours"),
+        ({"token_limit": 0}, "token_limit"),
+        ({"token_limit": 2_000_001}, "token_limit"),
+        ({"token_limit": 100_001}, "token_limit"),
+        ({"auto_approve": "perhaps"}, "auto_approve"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+async def test_a_wrong_body_is_a_400_that_names_the_field(play, changes, field):
+    status, problem = await play.post(f"{BASE}/resolve", CONTRACT | changes)
+    assert status == 400, problem
+    assert field in json.dumps(problem)
+    assert problem["status"] == 400
+    assert {"type", "title", "detail"} <= set(problem)
+
+
+async def test_what_is_no_json_object_is_a_400(play):
+    url = f"{play.stage.assembled.service.url}{BASE}/resolve"
+    for raw in (b"", b"[]", b"{", b"\xff\xfe", b"null", b"[" * 50_000):
+        async with play.http.post(url, data=raw, headers={"Content-Type": "application/json"}) as answer:
+            assert answer.status == 400, raw[:10]
+            assert answer.content_type == "application/problem+json"
+    async with play.http.post(
+        url, data=io.BytesIO(b'{"a": "' + b"x" * 1_100_000), headers={"Content-Type": "application/json"}
+    ) as answer:
+        assert answer.status == 413
+    async with play.http.post(url, data="a=b", headers={"Content-Type": "application/x-www-form-urlencoded"}) as answer:
+        assert answer.status == 400
+
+
+async def test_unknown_things_are_404_and_wrong_methods_405(play):
+    nobody = uuid.uuid4()
+    decision = {"approved_by": "demo", "decision": "approve"}
+    assert (await play.post(f"{BASE}/approve/{nobody}", decision))[0] == 404
+    assert (await play.post(f"{BASE}/approve/not-a-uuid", decision))[0] == 404
+    assert (await play.post(f"{BASE}/rollback", {"snapshot_id": str(nobody)}))[0] == 404
+    assert (await play.get(f"{BASE}/status/{nobody}"))[0] == 404
+    assert (await play.post(f"{BASE}/interrupt/{nobody}"))[0] == 404
+    assert (await play.get("/api/v1/nothing"))[0] == 404
+    assert (await play.get(f"{BASE}/resolve"))[0] == 405
+
+
+async def test_the_second_decision_is_a_409_that_says_who_and_when(play):
+    answer = await asked(play)
+    url = f"{BASE}/approve/{answer['approval_id']}"
+    assert (await play.post(url, {"approved_by": "demo", "decision": "reject", "reason": "first"}))[0] == 200
+    status, problem = await play.post(url, {"approved_by": "demo", "decision": "approve"})
+    assert status == 409
+    assert "already rejected by demo" in problem["detail"]
+    assert "first" in problem["detail"]
+
+
+async def test_of_forty_decisions_at_once_exactly_one_counts(play):
+    answer = await asked(play)
+    url = f"{BASE}/approve/{answer['approval_id']}"
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(play.post(url, {"approved_by": "demo", "decision": "reject", "reason": str(number)}))
+            for number in range(40)
+        ]
+    codes = [task.result()[0] for task in tasks]
+    assert codes.count(200) == 1
+    assert set(codes) == {200, 409}
+
+
+async def test_a_stale_digest_is_a_409(play):
+    answer = await asked(play)
+    status, problem = await play.post(
+        f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve", "digest": "0" * 64}
+    )
+    assert status == 409
+    assert "changed" in problem["detail"]
+
+
+async def test_an_expired_question_is_a_409(database_url):
+    async with playing(database_url, approval_timeout=1.0) as play:
+        answer = await asked(play)
+        await asyncio.sleep(1.1)
+        status, problem = await play.post(
+            f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"}
+        )
+        assert status == 409
+        assert "expired" in problem["detail"]
+
+
+async def test_an_open_event_and_an_idempotency_key_give_the_same_resolution(play):
+    one = await asked(play, event_id="evt-1")
+    two = await asked(play, event_id="evt-1")
+    assert one["resolution_id"] == two["resolution_id"]
+    three = await asked(play)
+    assert three["resolution_id"] != one["resolution_id"]
+
+    key = {"Idempotency-Key": "k-1"}
+    _, first = await play.post(f"{BASE}/resolve", CONTRACT, **key)
+    _, again = await play.post(f"{BASE}/resolve", CONTRACT, **key)
+    assert first["resolution_id"] == again["resolution_id"]
+    status, _ = await play.post(f"{BASE}/resolve", CONTRACT | {"client_id": "other"}, **key)
+    assert status == 422
+
+
+async def test_the_demo_answers_only_its_own_host_and_origin(play):
+    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+        status, problem = await play.post(f"{BASE}/resolve", CONTRACT, **headers)
+        assert status == 403, problem
+
+
+async def test_health_metrics_and_documentation_stand_open(play):
+    assert (await play.get("/healthz"))[0] == 200
+    status, ready = await play.get("/readyz")
+    assert (status, set(ready["checks"])) == (200, {"database", "slack", "cluster"})
+    await play.slack.drop_sockets()
+    status, document = await play.get("/openapi.json")
+    assert len([path for path in document["paths"] if path.startswith(BASE)]) == 7
+    url = play.stage.assembled.service.url
+    async with play.http.get(f"{url}/metrics") as answer:
+        assert "incident_resolver_requests_total" in await answer.text()
+    async with play.http.get(f"{url}/docs") as answer:
+        assert "/api/v1/incident/resolve" in await answer.text()
+
+
+async def test_nothing_affected_is_a_failure_that_says_what_to_do(play):
+    answer = await asked(play, namespace="empty", action_description="nothing lives here")
+    assert answer["status"] == "failed"
+    assert "No affected resource" in answer["message"]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
+async def test_the_contracts_curl_lines_run_as_printed(play):
+    url = play.stage.assembled.service.url
+    line = ["curl", "-sS", "-X", "POST", f"{url}{BASE}/resolve", "-H", "Content-Type: application/json"]
+    done = await asyncio.to_thread(
+        subprocess.run, [*line, "-d", json.dumps(CONTRACT)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["status"] == "awaiting_approval"
