@@ -145,10 +145,10 @@ class Clicks:
 
     async def _tell(self, body: Json, channel: str, ts: str, sentence: str) -> None:
         """To this person alone; never the only copy of anything."""
-        message = body.get("message") or {}
+        root = (body.get("message") or {}).get("thread_ts")
         try:
             await self.client.chat_postEphemeral(
-                channel=channel, user=body["user"]["id"], thread_ts=message.get("thread_ts"), text=f"⚠️ {sentence}"
+                channel=channel, user=body["user"]["id"], thread_ts=root if root != ts else None, text=f"⚠️ {sentence}"
             )
         except (SlackApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
             log.warning("ephemeral_failed", error=type(error).__name__, channel=channel, ts=ts)

@@ -5,6 +5,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -108,12 +109,12 @@ def buttons_of(message: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def playing(database_url: str, **settings: object) -> AsyncIterator[Play]:
+async def playing(database_url: str, *, page: Path | None = None, **settings: object) -> AsyncIterator[Play]:
     """A running stage; `settings` replace the demo's."""
     stop = asyncio.Event()
     key = base64.b64encode(SNAPSHOT_KEY).decode()
     stores = {"database_url": database_url, "snapshot_key": key, "signing_key": key}
-    wanted = Wanted(port=0, slack_port=0, page=None, changed=stores | settings)
+    wanted = Wanted(port=0, slack_port=0, page=page, changed=stores | settings)
     async with open_stage(wanted) as stage, aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
         group.create_task(stage.assembled.service.run(stop))
         try:

@@ -2,8 +2,6 @@
 import { useContext } from 'react'
 import { World } from './world.js'
 
-const STANDINGS = { guest: 'guest', stranger: 'other company', bot: 'bot' }
-
 export function Sidebar({ state, channel, onChannel, onPerson }) {
   const { me, perform } = useContext(World)
   const people = state.people.filter((one) => one.id !== state.app.user_id && one.standing !== 'bot')
@@ -21,7 +19,7 @@ export function Sidebar({ state, channel, onChannel, onPerson }) {
       <h2>You are</h2>
       <select className="who" aria-label="You are" value={me} onChange={(event) => onPerson(event.target.value)}>
         {people.map((one) => (
-          <option key={one.id} value={one.id}>{one.real_name || one.name}{STANDINGS[one.standing] ? ` (${STANDINGS[one.standing]})` : ''}</option>
+          <option key={one.id} value={one.id}>{one.real_name || one.name}</option>
         ))}
       </select>
       <p className={state.connections ? 'link' : 'link off'}>{state.connections ? '● the app is connected' : '○ the app is not connected'}</p>
