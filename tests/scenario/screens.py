@@ -1,0 +1,179 @@
+"""Draws the pictures in docs/screens: a card in each state, the whole page, thread and modals.
+
+Run as `python -m tests.scenario.screens`; the pictures are for people to look at, no test compares them.
+"""
+
+import asyncio
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from playwright.async_api import Page, expect
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.demo.slack.server import open_local_slack
+from bot.slack.buttons import Signer
+from bot.slack.cards import Rendering, resolution_card
+from core.approval import Approval, ApprovalState, Subject
+from core.assessment import RiskAssessment
+from core.effects import Change
+from core.execution import CommandRecord
+from core.findings import Gap
+from core.overview import Overview, Pause
+from core.permit import Permit, PermitRule
+from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
+from core.resources import Resource
+from core.risk_levels import RiskLevel
+from core.usage import Usage
+from storage.embedded import open_embedded
+from tests.scenario.browser import chromium, open_browser, page_folder
+from tests.scenario.conftest import playing
+
+FOLDER = Path(__file__).parent.parent.parent / "docs" / "screens"
+NOW = datetime(2026, 3, 1, 3, 7, tzinfo=UTC)
+ADA = Person("slack:T1/U1", "ada")
+DEPLOYMENT = Resource("Deployment", "orders-api", "orders", "apps/v1")
+SUMMARIES = {
+    State.COMPLETED: "orders-api ran two replicas at its limit. I scaled it to four; all are ready.",
+    State.FAILED: "Not healthy after the change: Deployment orders/orders-api: 2 of 4 replicas ready.",
+    State.INTERRUPTED: "Interrupted by ada. What ran: kubectl get pods -n orders (exit code 0). Nothing was changed.",
+    State.REJECTED: "Rejected by ada: not during the sale",
+    State.EXPIRED: "Nobody answered in time. Nothing was changed; it can be asked again.",
+    State.CANCELLED: "Cancelled by ada before anything was run.",
+    State.ROLLING_BACK: "Not healthy after the change: Deployment orders/orders-api: 2 of 4 replicas ready.",
+    State.ROLLED_BACK: "Not healthy after the change. What was changed has been put back.",
+    State.ROLLBACK_FAILED: "Not everything was put back: somebody changed Deployment orders/orders-api since.",
+}
+ENDINGS = {
+    State.REJECTED: ApprovalState.REJECTED,
+    State.EXPIRED: ApprovalState.EXPIRED,
+    State.CANCELLED: ApprovalState.CANCELLED,
+    State.AWAITING_APPROVAL: ApprovalState.PENDING,
+}
+
+
+def example(state: State) -> Overview:
+    """One resolution as it would stand in this state."""
+    request = Request("demo", "orders", ActionType.RESOURCE_SCALE, "orders-api: queue is full, readiness probes fail")
+    has_run = state not in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED, *ENDINGS}
+    resolution = Resolution(
+        ResolutionId("5a1fe0f2-7a0c-4cf5-8d43-2f6b6f3a9c11"),
+        request,
+        ADA,
+        state,
+        NOW,
+        NOW,
+        summary=SUMMARIES.get(state),
+        snapshot_id=SnapshotId("0b7d3c5e-0f0f-4a71-9d6e-5a6f0d2f8f10") if has_run else None,
+    )
+    if state is State.GATHERING:
+        return Overview(resolution, Usage(), "production-eu", history_seq=1)
+    rule = PermitRule(Change.SCALE, DEPLOYMENT, replicas=(1, 4))
+    permit = Permit(
+        ActionType.RESOURCE_SCALE, "production-eu", "orders", (rule,), RiskLevel.HIGH, 100_000, NOW + timedelta(hours=1)
+    )
+    ending = ENDINGS.get(state, ApprovalState.APPROVED)
+    is_decided = ending is not ApprovalState.PENDING
+    approval = Approval(
+        ApprovalId("c0c5c7f5-29f6-4a55-a2cf-4a3d21a0f3b7"),
+        resolution.id,
+        Subject.RESOLUTION,
+        ending,
+        permit,
+        NOW,
+        NOW + timedelta(minutes=5),
+        decided_by=ADA if is_decided and state is not State.EXPIRED else None,
+        decided_at=NOW + timedelta(minutes=1) if is_decided else None,
+        reason="not during the sale" if state is State.REJECTED else None,
+    )
+    lines = [
+        ("kubectl get pods -n orders", "LOW", "R3", True, 0),
+        ("kubectl delete namespace orders", "DENY", "R1", False, None),
+        ("kubectl scale deployment/orders-api --replicas=4 -n orders", "HIGH", "R6", True, 0),
+    ]
+    commands = tuple(
+        CommandRecord(number, line, verdict, rule, "", ran, NOW, NOW if ran else None, code)
+        for number, (line, verdict, rule, ran, code) in enumerate(lines, start=1)
+    )
+    return Overview(
+        resolution,
+        Usage(9_009, Decimal("0.0100")) if has_run else Usage(),
+        "production-eu",
+        RiskAssessment(
+            RiskLevel.HIGH,
+            ("Scaling is HIGH by itself", "Production-like namespace (orders)", "3 dependants in the graph"),
+            "Significant impact - 2 more replicas of 1 workload",
+            ("Create rollback snapshot", "Monitor health", "Watch the dependants"),
+            (DEPLOYMENT,),
+        ),
+        gaps=(Gap("platform", "The platform answered 503 to /api/v1/health/status/demo."),),
+        approvals=(approval,),
+        commands=commands if has_run else (),
+        changes=1 if has_run else 0,
+        history_seq=7,
+    )
+
+
+async def draw_cards(page: Page, folder: Path) -> None:
+    rendering = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
+    async with open_local_slack(page=folder, app_name="Incident Resolver") as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        await page.goto(slack.page_url)
+        pictures = [(state.value, example(state)) for state in State]
+        waiting = example(State.AWAITING_APPROVAL)
+        pictures.append(("paused", replace(waiting, pause=Pause(ADA, "the database is being moved", NOW))))
+        for name, overview in pictures:
+            card = resolution_card(overview, rendering)
+            sent = await client.chat_postMessage(channel=slack.channel_id, text=card.text, blocks=card.blocks)
+            message = page.locator(f'[data-ts="{sent["ts"]}"]')
+            await message.wait_for()
+            await message.screenshot(path=FOLDER / f"card-{name}.png")
+
+
+async def draw_page(page: Page, folder: Path, url: str) -> None:
+    async with playing(url, page=folder) as play:
+        await page.goto(play.slack.page_url)
+        await page.locator("[data-play=injected-logs]").click()
+        await page.locator("main button#approve").wait_for()
+        await page.screenshot(path=FOLDER / "page-question.png")
+        await page.locator("main button#reject").click()
+        await page.locator("[data-modal]").wait_for()
+        await page.screenshot(path=FOLDER / "modal-reject.png")
+        await page.keyboard.press("Escape")
+        await page.locator("main button#approve").click()
+        await page.screenshot(path=FOLDER / "confirm-approve.png")
+        await page.locator("[data-confirm-yes]").click()
+        await page.locator("main button#interrupt").wait_for()
+        await page.screenshot(path=FOLDER / "page-at-work.png")
+        await expect(page.locator("[data-thread]")).to_contain_text("Healthy", timeout=30_000)
+        await page.locator("main button#rollback").wait_for()
+        await page.wait_for_timeout(500)
+        await page.screenshot(path=FOLDER / "page-resolved.png")
+        await page.locator("[data-thread]").screenshot(path=FOLDER / "thread.png")
+        await page.locator("main button#details").click()
+        await page.locator("[data-modal]").wait_for()
+        await page.screenshot(path=FOLDER / "modal-details.png")
+        await page.keyboard.press("Escape")
+        await page.locator("main button#rollback").click()
+        await page.locator("[data-modal=rollback_form]").wait_for()
+        await page.screenshot(path=FOLDER / "modal-rollback.png")
+
+
+async def main(url: str) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    executable, folder = chromium(), page_folder()
+    async with open_browser(executable, height=1_200) as page:
+        await draw_cards(page, folder)
+    async with open_browser(executable) as page:
+        await draw_page(page, folder, url)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="ir-screens-") as name:
+        Path(name).chmod(0o711)
+        with open_embedded(Path(name), is_durable=False) as database:
+            asyncio.run(main(database))
+    sys.exit(0)
