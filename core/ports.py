@@ -348,7 +348,10 @@ class CardStore(Protocol):
     """One leased sender per card, rendering from the newest rows."""
 
     async def claim_cards(self, owner: str, *, limit: int) -> Sequence[CardSlot]:
-        """Cards whose resolution has newer history than was sent, whose gap has passed and which nobody is sending."""
+        """Cards whose resolution has newer history than was sent, whose gap has passed and which nobody is sending.
+
+        A new card waits for the first second of gathering: mostly it can then be posted as the question at once.
+        """
 
     async def card_sent(self, slot: CardSlot, *, next_in_seconds: float) -> bool:
         """Records channel, ts, sent_seq and thread_seq under the slot's epoch; False (render again) if it is lost."""

@@ -35,6 +35,7 @@ class PostgresCards:
                     SELECT k.resolution_id, k.lease_until IS NOT NULL AS is_uncertain
                     FROM card k JOIN resolution o ON o.id = k.resolution_id
                     WHERE o.history_seq > k.sent_seq AND k.next_at <= now()
+                      AND (k.ts IS NOT NULL OR o.state <> 'gathering' OR o.created_at < now() - interval '1 second')
                       AND (k.lease_until IS NULL OR k.lease_until < now())
                     ORDER BY k.next_at LIMIT :limit FOR UPDATE OF k SKIP LOCKED)
                 UPDATE card c SET epoch = c.epoch + 1, lease_until = now() + {_SECONDS}
@@ -124,7 +125,8 @@ class PostgresCards:
             found = await connection.scalar(
                 text(
                     "SELECT r.id::text FROM resolution r LEFT JOIN card c ON c.resolution_id = r.id"
-                    " WHERE (c.channel = :channel AND c.ts = :ts) OR (r.thread_channel = :channel AND r.thread_ts = :ts)"
+                    " WHERE (c.channel = :channel AND c.ts = :ts)"
+                    " OR (r.thread_channel = :channel AND r.thread_ts = :ts)"
                     " ORDER BY r.created_at DESC LIMIT 1"
                 ),
                 {"channel": channel, "ts": ts},

@@ -12,7 +12,7 @@ from bot.demo.cluster.scenarios import SCENARIOS, Scenario
 from bot.demo.cluster.server import Simulator, open_simulator
 from bot.demo.incidents import first_request, side_bar
 from bot.demo.model.scripts import demo_script
-from bot.demo.model.server import open_scripted_model
+from bot.demo.model.server import ScriptedModel, open_scripted_model
 from bot.demo.slack.local_slack import LocalSlack
 from bot.demo.slack.server import open_local_slack
 from bot.rest.auth import LocalDoor
@@ -43,11 +43,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running demo. `slack` and `simulator` are None where the real thing stands in their place."""
+    """The running demo. `model`, `slack` and `simulator` are None where the real thing stands in their place."""
 
     assembled: Assembled
     kubeconfig: Path
     model_url: str
+    model: ScriptedModel | None
     slack: LocalSlack | None
     simulator: Simulator | None
 
@@ -113,7 +114,7 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         values |= _model(wanted, model.url if model else None) | _slack(wanted, slack)
         settings = settings_from(values | dict(wanted.changed))
         assembled = await using.enter_async_context(open_service(settings, door=LocalDoor()))
-        yield Stage(assembled, kubeconfig, settings.anthropic_base_url, slack, simulator)
+        yield Stage(assembled, kubeconfig, settings.anthropic_base_url, model, slack, simulator)
 
 
 async def _cluster(using: AsyncExitStack, wanted: Wanted, folder: Path) -> tuple[Simulator | None, Path]:

@@ -172,7 +172,7 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="ir-screens-") as name:
+    with tempfile.TemporaryDirectory(prefix="ir-screens-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)
         with open_embedded(Path(name), is_durable=False) as database:
             asyncio.run(main(database))
