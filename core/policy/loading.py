@@ -12,6 +12,7 @@ from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 20
 _SECTIONS = ("version", "risk", "people", "clusters", "execution")
 
 
@@ -113,8 +114,12 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
 
 
 def _composed(text: str, read: _Reader) -> yaml.Node:
+    depth = 0
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise InvalidInputError(f"{read.name}:{_line(event)}: nested deeper than {MAX_DEPTH} levels.")
             if isinstance(event, yaml.AliasEvent):
                 raise InvalidInputError(f"{read.name}:{_line(event)}: aliases (*name) are not allowed.")
         root = yaml.compose(text, Loader=yaml.SafeLoader)

@@ -5,13 +5,13 @@ The schema is in docs/graph.md.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import neo4j
-from neo4j.exceptions import AuthError, ConfigurationError, DriverError, Neo4jError
+from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
 from core.errors import InvalidInputError, UnavailableError
 from core.findings import Finding, SourceAnswer
@@ -19,32 +19,45 @@ from core.overview import Overview
 from core.redaction import redact
 from core.resolution import Request, State
 from core.resources import Resource
+from core.sources.quoting import in_one_line, quoted
 
 OFF = "NEO4J_URI is not set"
 LIMIT = 50
 SECONDS = 10.0
-_FAILED = (State.FAILED.value, State.ROLLED_BACK.value, State.ROLLBACK_FAILED.value)
+FAILED = (State.FAILED.value, State.ROLLED_BACK.value, State.ROLLBACK_FAILED.value)
+"""The ends that count as failed before; the store counts the same ones."""
+_SCHEMES = frozenset({"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"})
+_WORD = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
-RESOURCES: LiteralString = """
-MATCH (r:Resource {namespace: $namespace})
-RETURN r.kind AS kind, r.name AS name LIMIT 500
+NAMED: LiteralString = """
+MATCH (r:Resource {namespace: $namespace}) WHERE r.name IN $words
+RETURN DISTINCT r.name AS name ORDER BY name LIMIT $limit
 """
-NEIGHBOURS: LiteralString = """
-MATCH (r:Resource {namespace: $namespace}) WHERE r.name IN $names
-MATCH (other:Resource)-[:DEPENDS_ON]->(r)
-RETURN 'dependant' AS side, r.name AS of, other.kind AS kind, other.name AS name, other.namespace AS namespace
-LIMIT $limit
-UNION
-MATCH (r:Resource {namespace: $namespace}) WHERE r.name IN $names
-MATCH (r)-[:DEPENDS_ON]->(other:Resource)
-RETURN 'dependency' AS side, r.name AS of, other.kind AS kind, other.name AS name, other.namespace AS namespace
-LIMIT $limit
+ALL: LiteralString = """
+MATCH (r:Resource {namespace: $namespace})
+RETURN DISTINCT r.name AS name ORDER BY name LIMIT $limit
+"""
+DEPENDANTS: LiteralString = """
+MATCH (other:Resource)-[:DEPENDS_ON]->(r:Resource {namespace: $namespace}) WHERE r.name IN $names
+RETURN DISTINCT r.kind AS of_kind, r.name AS of_name, other.kind AS kind, other.name AS name,
+       other.namespace AS namespace
+ORDER BY of_name, of_kind, namespace, name, kind LIMIT $limit
+"""
+DEPENDENCIES: LiteralString = """
+MATCH (r:Resource {namespace: $namespace})-[:DEPENDS_ON]->(other:Resource) WHERE r.name IN $names
+RETURN DISTINCT r.kind AS of_kind, r.name AS of_name, other.kind AS kind, other.name AS name,
+       other.namespace AS namespace
+ORDER BY of_name, of_kind, namespace, name, kind LIMIT $limit
 """
 INCIDENTS: LiteralString = """
 MATCH (i:Incident)-[:AFFECTED]->(r:Resource {namespace: $namespace}) WHERE r.name IN $names
-RETURN DISTINCT i.id AS id, i.action_type AS action_type, i.status AS status, i.summary AS summary,
-       toString(i.ended_at) AS ended_at, i.ended_at > datetime() - duration('P7D') AS is_recent
-ORDER BY ended_at DESC LIMIT $limit
+WITH i, collect(DISTINCT r.name) AS names ORDER BY i.ended_at DESC LIMIT $limit
+RETURN toString(i.ended_at) AS ended_at, i.action_type AS action_type, i.status AS status, i.summary AS summary, names
+"""
+FAILED_LATELY: LiteralString = """
+MATCH (i:Incident {action_type: $action_type})-[:AFFECTED]->(r:Resource {namespace: $namespace})
+WHERE r.name IN $names AND i.status IN $failed AND i.ended_at > datetime() - duration('P7D')
+RETURN count(DISTINCT i) AS failed
 """
 REMEMBER: LiteralString = """
 MERGE (i:Incident {id: $id})
@@ -54,6 +67,8 @@ WITH i UNWIND $resources AS wanted
 MERGE (r:Resource {kind: wanted.kind, name: wanted.name, namespace: wanted.namespace})
 MERGE (i)-[:AFFECTED]->(r)
 """
+
+Rows = Sequence[neo4j.Record]
 
 
 class Graph:
@@ -69,67 +84,22 @@ class Graph:
         return OFF if self._driver is None else None
 
     async def look(self, request: Request) -> SourceAnswer:
-        """Neighbours and past incidents of the resources that the request names, else of its namespace's."""
-        known = await self._read(RESOURCES, namespace=request.namespace)
-        names = _wanted([str(row["name"]) for row in known], request)
-        if not names:
-            return SourceAnswer()
-        place: dict[str, Any] = {"namespace": request.namespace, "names": names, "limit": LIMIT}
-        neighbours = await self._read(NEIGHBOURS, **place)
-        incidents = await self._read(INCIDENTS, **place)
-        findings = [*_neighbour_findings(neighbours), *_incident_findings(incidents)]
-        dependants = tuple(
-            Resource(str(row["kind"]), str(row["name"]), row["namespace"])
-            for row in neighbours
-            if row["side"] == "dependant"
-        )
-        failed = sum(
-            1
-            for row in incidents
-            if row["is_recent"] and row["status"] in _FAILED and row["action_type"] == request.action_type.value
-        )
-        return SourceAnswer(findings=tuple(findings), dependants=dependants, failed_before=failed)
+        """Neighbours and past incidents of the resources that the request names, else of its namespace's first 50."""
+        driver = self._opened()
+        async with _translated(), driver.session() as session:
+            return await session.execute_read(_look, request)
 
     async def remember(self, overview: Overview) -> None:
-        """Writes the end once; writing it again changes nothing more."""
+        """Writes the end in one transaction; writing it again changes nothing. Nothing where the graph is off."""
         if self._driver is None:
             return
-        resolution = overview.resolution
-        affected = overview.assessment.affected if overview.assessment else ()
-        values = {
-            "id": resolution.id,
-            "action_type": resolution.request.action_type.value,
-            "status": resolution.state.value,
-            "summary": redact(resolution.summary or "")[:2_000],
-            "description": redact(resolution.request.action_description)[:2_000],
-            "risk_level": overview.assessment.level.value if overview.assessment else None,
-            "client_id": resolution.request.client_id,
-            "event_id": resolution.request.event_id,
-            "ended_at": resolution.updated_at.isoformat(),
-            "resources": [
-                {"kind": one.kind, "name": one.name, "namespace": one.namespace or ""}
-                for one in affected
-                if one.kind != "Pod"
-            ],
-        }
-        await self._run(REMEMBER, neo4j.RoutingControl.WRITE, values)
+        async with _translated(), self._driver.session() as session:
+            await session.execute_write(_remember, overview)
 
-    async def _read(self, cypher: LiteralString, **values: object) -> list[neo4j.Record]:
-        return await self._run(cypher, neo4j.RoutingControl.READ, values)
-
-    async def _run(
-        self, cypher: LiteralString, routing: neo4j.RoutingControl, values: dict[str, Any]
-    ) -> list[neo4j.Record]:
+    def _opened(self) -> neo4j.AsyncDriver:
         if self._driver is None:
             raise UnavailableError(OFF)
-        try:
-            async with asyncio.timeout(SECONDS):
-                found = await self._driver.execute_query(neo4j.Query(cypher, timeout=SECONDS), values, routing_=routing)
-        except AuthError as error:
-            raise UnavailableError("Neo4j refuses NEO4J_USER or NEO4J_PASSWORD.") from error
-        except (Neo4jError, DriverError, OSError, TimeoutError) as error:
-            raise UnavailableError(f"Neo4j does not answer ({type(error).__name__}).") from error
-        return list(found.records)
+        return self._driver
 
 
 @asynccontextmanager
@@ -138,40 +108,110 @@ async def open_graph(uri: str | None, *, user: str, password: str) -> AsyncItera
     if uri is None:
         yield Graph(None)
         return
-    if urlsplit(uri).scheme not in {"bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc"}:
-        raise InvalidInputError("NEO4J_URI must be a bolt:// or neo4j:// address.", field="NEO4J_URI")
     try:
+        parts = urlsplit(uri)
+        if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+            raise InvalidInputError("NEO4J_URI must be a bolt:// or neo4j:// address.", field="NEO4J_URI")
         driver = neo4j.AsyncGraphDatabase.driver(
             uri,
             auth=(user, password),
             connection_timeout=5.0,
-            max_transaction_retry_time=5.0,
+            connection_acquisition_timeout=SECONDS,
+            max_transaction_retry_time=2.0,
             notifications_min_severity="OFF",
             telemetry_disabled=True,
         )
-    except (ConfigurationError, ValueError) as error:
-        raise InvalidInputError(f"NEO4J_URI cannot be used: {error}", field="NEO4J_URI") from error
+    except (DriverError, ValueError) as error:
+        raise InvalidInputError("NEO4J_URI is no address that the driver understands.", field="NEO4J_URI") from error
     async with driver:
         yield Graph(driver)
 
 
-def _wanted(known: list[str], request: Request) -> list[str]:
-    """Those the description names as whole words; where it names none, all."""
-    text = f"{request.action_description} {request.event_id or ''}".lower()
-    named = [one for one in known if re.search(rf"(?<![a-z0-9.-]){re.escape(one.lower())}(?![a-z0-9-])", text)]
-    return sorted(set(named or known))[:LIMIT]
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(SECONDS):
+            yield
+    except AuthError as error:
+        raise UnavailableError("Neo4j refuses NEO4J_USER or NEO4J_PASSWORD.") from error
+    except Neo4jError as error:
+        raise UnavailableError(f"Neo4j answered with an error ({error.code}).") from error
+    except (DriverError, OSError, TimeoutError) as error:
+        raise UnavailableError(f"Neo4j does not answer ({type(error).__name__}).") from error
 
 
-def _neighbour_findings(rows: list[neo4j.Record]) -> list[Finding]:
-    lines = [
-        f"{row['kind']} {row['namespace']}/{row['name']} depends on {row['of']}"
-        if row["side"] == "dependant"
-        else f"{row['of']} depends on {row['kind']} {row['namespace']}/{row['name']}"
-        for row in rows
-    ]
-    return [Finding("graph", f"{len(lines)} dependencies", "\n".join(lines))] if lines else []
+async def _look(tx: neo4j.AsyncManagedTransaction, request: Request) -> SourceAnswer:
+    place: dict[str, Any] = {"namespace": request.namespace, "limit": LIMIT}
+    found = await _rows(tx, NAMED, {**place, "words": _words(request)}) or await _rows(tx, ALL, place)
+    if not found:
+        return SourceAnswer()
+    place["names"] = [row["name"] for row in found]
+    dependants = await _rows(tx, DEPENDANTS, place)
+    dependencies = await _rows(tx, DEPENDENCIES, place)
+    incidents = await _rows(tx, INCIDENTS, place)
+    failed = await _rows(tx, FAILED_LATELY, {**place, "action_type": request.action_type.value, "failed": FAILED})
+    findings = (
+        *_finding("What depends on it", [f"{_other(row)} depends on {_own(row)}" for row in dependants]),
+        *_finding("What it depends on", [f"{_own(row)} depends on {_other(row)}" for row in dependencies]),
+        *_finding("Past incidents", [_incident(row) for row in incidents]),
+    )
+    resources = dict.fromkeys(_other(row) for row in dependants)
+    return SourceAnswer(findings=findings, dependants=tuple(resources), failed_before=int(failed[0]["failed"]))
 
 
-def _incident_findings(rows: list[neo4j.Record]) -> list[Finding]:
-    lines = [f"{row['ended_at']}: {row['action_type']} {row['status']}: {str(row['summary'])[:300]}" for row in rows]
-    return [Finding("graph", f"{len(lines)} past incidents", "\n".join(lines))] if lines else []
+async def _rows(tx: neo4j.AsyncManagedTransaction, cypher: LiteralString, values: dict[str, Any]) -> Rows:
+    result = await tx.run(cypher, values)
+    return [row async for row in result]
+
+
+async def _remember(tx: neo4j.AsyncManagedTransaction, overview: Overview) -> None:
+    resolution = overview.resolution
+    values = {
+        "id": resolution.id,
+        "action_type": resolution.request.action_type.value,
+        "status": resolution.state.value,
+        "summary": redact(resolution.summary or "")[:2_000],
+        "description": redact(resolution.request.action_description)[:2_000],
+        "risk_level": overview.assessment.level.name if overview.assessment else None,
+        "client_id": resolution.request.client_id,
+        "event_id": resolution.request.event_id,
+        "ended_at": resolution.updated_at.isoformat(),
+        "resources": [
+            {"kind": one.kind, "name": one.name, "namespace": one.namespace or ""} for one in _lasting(overview)
+        ],
+    }
+    result = await tx.run(REMEMBER, values)
+    await result.consume()
+
+
+def _lasting(overview: Overview) -> tuple[Resource, ...]:
+    """What was affected, without pods of controllers: their names do not come back."""
+    affected = overview.assessment.affected if overview.assessment else ()
+    return tuple(one for one in affected if one.kind != "Pod") or affected
+
+
+def _words(request: Request) -> list[str]:
+    """All that may be a name in the request's text; of "web.shop.svc" also "web"."""
+    words = _WORD.findall(f"{request.action_description} {request.event_id or ''}".lower())
+    return sorted({name for word in words for name in (word, word.partition(".")[0])})
+
+
+def _own(row: neo4j.Record) -> str:
+    return f"{row['of_kind']} {row['of_name']}"
+
+
+def _other(row: neo4j.Record) -> Resource:
+    kind, name, namespace = (in_one_line(str(row[key] or ""), limit=253) for key in ("kind", "name", "namespace"))
+    return Resource(kind, name, namespace or None)
+
+
+def _incident(row: neo4j.Record) -> str:
+    names = ", ".join(str(name) for name in row["names"])
+    return f"{row['ended_at']} {row['action_type']} of {names}: {row['status']}. {row['summary'] or ''}"
+
+
+def _finding(title: str, lines: Sequence[str]) -> tuple[Finding, ...]:
+    if not lines:
+        return ()
+    text = "\n".join(in_one_line(line, limit=400) for line in lines)
+    return (Finding("graph", f"{title} ({len(lines)})", quoted(text)),)

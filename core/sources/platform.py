@@ -1,99 +1,79 @@
 """The SRE platform's six APIs, each a source of its own; what it answers is kept as text, unknown fields included."""
 
-import asyncio
 import json
-import random
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import TypeGuard
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from core.errors import InvalidInputError, UnavailableError
-from core.findings import Finding, SourceAnswer
+from core.errors import InvalidInputError, NotFoundError, UnavailableError
+from core.findings import Finding, Gap, SourceAnswer
 from core.resolution import Request
 from core.resources import Resource
+from core.sources.platform_client import PlatformClient
+from core.sources.quoting import LIMIT, quoted
 
-ATTEMPTS = 3
-FIRST_PAUSE_SECONDS = 0.3
-MAX_BYTES = 1_000_000
-TEXT_LIMIT = 4_000
 DEPENDANTS_LIMIT = 50
+NAMES_LIMIT = 3
 OFF = "PLATFORM_URL is not set"
-_RETRIED = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+_NO_EVENT = "not asked: the request carries no event_id"
+_NO_NAME = "not asked: the request's text names no resource"
 _KINDS = {"service": "Service", "deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?\Z")
+_KIND_WORDS = "deploy|deployment|statefulset|daemonset|job|pod|pods|service|workload"
+_VERBS = "restart|scale|fix|investigate|check|of"
+_NAMED = (
+    re.compile(rf"(?<![a-z0-9.-])([a-z0-9][a-z0-9.-]*)(?= +(?:{_KIND_WORDS})\b)"),
+    re.compile(rf"\b(?:{_KIND_WORDS}|{_VERBS})(?:/| +)(?:the +)?(?=[`'\"]?([a-z0-9][a-z0-9.-]*))"),
+)
+_NO_NAMES = frozenset({"the", "a", "all", "this", *_KIND_WORDS.split("|"), *_VERBS.split("|")})
 
-Path = Callable[[Request], list[str] | None]
-"""Path segments below /api/v1; None where the request does not hold what the API needs."""
+Paths = Callable[[Request], tuple[tuple[str, ...], ...]]
+"""Path segments below /api/v1, in the order to be tried; none where the request does not hold what the API needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformSource:
-    """One API. `client` is None where the platform is off. `has_dependants`: its answer names what depends on it."""
+    """One API. `client` is None where the platform is off. `has_dependants`: its answer names what depends on it.
+
+    `not_asked` is why the API is not asked where `paths` are none.
+    """
 
     name: str
     title: str
-    path: Path
-    client: "PlatformClient | None"
+    paths: Paths
+    client: PlatformClient | None
     has_dependants: bool = False
+    not_asked: str = ""
 
     @property
     def off_reason(self) -> str | None:
         return OFF if self.client is None else None
 
     async def look(self, request: Request) -> SourceAnswer:
-        """UnavailableError where the API fails; nothing where the request does not concern it."""
-        segments = self.path(request)
-        if self.client is None or segments is None:
+        """UnavailableError where the API fails. What it does not know is said in a finding, and no gap."""
+        if self.client is None:
+            raise UnavailableError(OFF)
+        unknown = None
+        for path in self.paths(request):
+            try:
+                return self._told(await self.client.get(path), request)
+            except NotFoundError as error:
+                unknown = str(error)
+        if unknown is None:
+            return SourceAnswer(gaps=(Gap(self.name, self.not_asked, is_off=True),))
+        return SourceAnswer(findings=(Finding(self.name, self.title, unknown),))
+
+    def _told(self, answer: object, request: Request) -> SourceAnswer:
+        if not answer:
             return SourceAnswer()
-        answer = await self.client.get(segments)
-        if answer in (None, [], {}):
-            return SourceAnswer()
-        text = json.dumps(answer, ensure_ascii=False, indent=1)
-        cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… ({len(text):,} characters in all)"
-        dependants = _dependants(answer, request.namespace) if self.has_dependants else ()
-        return SourceAnswer(findings=(Finding(self.name, self.title, cut),), dependants=dependants)
-
-
-class PlatformClient:
-    """GETs of JSON. 502, 503 and 504 are tried again with growing, jittered pauses; nothing else is."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session = session
-        self._url = url.rstrip("/")
-
-    async def get(self, segments: list[str]) -> Any:  # noqa: ANN401  whatever the platform answers
-        """The answer's JSON, None for 404; UnavailableError says which path and what was seen."""
-        path = "/api/v1/" + "/".join(quote(one, safe="") for one in segments)
-        attempt = 0
-        while True:
-            attempt += 1
-            status, raw = await self._ask(path)
-            if status == HTTPStatus.OK:
-                return _parsed(raw, path)
-            if status == HTTPStatus.NOT_FOUND:
-                return None
-            if status not in _RETRIED or attempt == ATTEMPTS:
-                raise UnavailableError(f"The platform answered {status} to {path}.")
-            pause = FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  jitter, no secret
-
-    async def _ask(self, path: str) -> tuple[int, bytes]:
-        try:
-            async with self._session.get(self._url + path, allow_redirects=False) as response:
-                raw = await response.content.read(MAX_BYTES + 1)
-                while len(raw) <= MAX_BYTES and not response.content.at_eof():
-                    raw += await response.content.read(MAX_BYTES + 1 - len(raw))
-                if len(raw) > MAX_BYTES:
-                    raise UnavailableError(f"The platform answered more than 1 MB to {path}.")
-                return response.status, raw
-        except (aiohttp.ClientError, OSError) as error:
-            raise UnavailableError(f"The platform does not answer ({type(error).__name__}): {path}.") from error
+        dependants = _dependants(answer, request) if self.has_dependants else ()
+        return SourceAnswer(findings=(Finding(self.name, self.title, _as_text(answer)),), dependants=dependants)
 
 
 @asynccontextmanager
@@ -102,71 +82,92 @@ async def open_platform(url: str | None) -> AsyncIterator[tuple[PlatformSource, 
     if url is None:
         yield _sources(None)
         return
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidInputError("PLATFORM_URL must be an http:// or https:// address.", field="PLATFORM_URL")
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        is_address = False
+    if not is_address or "?" in url or "#" in url:
+        raise InvalidInputError(
+            "PLATFORM_URL must be an http:// or https:// address without a query.", field="PLATFORM_URL"
+        )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield _sources(PlatformClient(session, url))
 
 
 def _sources(client: PlatformClient | None) -> tuple[PlatformSource, ...]:
-    def of_client(*segments: str) -> Path:
-        return lambda request: [*segments, request.client_id]
+    def of_client(*api: str) -> Paths:
+        return lambda request: ((*api, request.client_id),)
 
-    def of_event(*segments: str) -> Path:
-        return lambda request: None if request.event_id is None else [*segments, request.event_id]
+    def of_event(*api: str) -> Paths:
+        return lambda request: ((*api, request.event_id),) if request.event_id else ()
 
-    def topology(request: Request) -> list[str] | None:
-        name = named_resource(request)
-        return None if name is None else ["catalog", "topology", request.client_id, request.namespace, name]
+    def topology(request: Request) -> tuple[tuple[str, ...], ...]:
+        place = ("catalog", "topology", request.client_id, request.namespace)
+        return tuple((*place, name) for name in named_resources(request))
 
     return (
         PlatformSource("root causes", "Root causes the platform found", of_client("rca", "root-causes"), client),
-        PlatformSource("causal chain", "What led to the event", of_event("rca", "causal-chain"), client),
         PlatformSource(
-            "blast radius", "What the event touches", of_event("rca", "blast-radius"), client, has_dependants=True
+            "causal chain", "What led to the event", of_event("rca", "causal-chain"), client, not_asked=_NO_EVENT
         ),
-        PlatformSource("topology", "What it is connected to", topology, client),
+        PlatformSource(
+            "blast radius",
+            "What the event touches",
+            of_event("rca", "blast-radius"),
+            client,
+            has_dependants=True,
+            not_asked=_NO_EVENT,
+        ),
+        PlatformSource("topology", "What it is connected to", topology, client, not_asked=_NO_NAME),
         PlatformSource("health", "Health as the platform sees it", of_client("health", "status"), client),
         PlatformSource("incidents", "Active incidents", of_client("health", "incidents"), client),
     )
 
 
-def named_resource(request: Request) -> str | None:
-    """The first word of the description that can be a resource's name and has a dash or ends in a colon; else None.
+def named_resources(request: Request) -> tuple[str, ...]:
+    """Words of the description that may be a resource's name, at most NAMES_LIMIT, the likeliest first.
 
-    The topology API wants a name before Kubernetes has been asked.
+    The topology API wants a name before Kubernetes has been asked, so this is a guess: words with a dash, words that
+    end in a colon ("checkout: …"), then what stands beside a kind or after a verb ("deployment checkout").
     """
-    words = request.action_description.split()
-    for word in words:
-        plain = word.strip(",.;:()\"'`").lower()
-        is_name = _NAME.match(plain) is not None and any(character.isalpha() for character in plain)
-        if is_name and ("-" in plain or word.endswith(":")):
-            return plain
-    return None
+    text = request.action_description.lower()
+    likely = [word.strip(",.;:()\"'`") for word in text.replace("/", " ").split() if "-" in word or word.endswith(":")]
+    named = [found[1].rstrip(".-") for pattern in _NAMED for found in pattern.finditer(text)]
+    named = [one for one in named if one not in _NO_NAMES]
+    names = [one for one in (*likely, *named) if _NAME.match(one) and any(character.isalpha() for character in one)]
+    return tuple(dict.fromkeys(names))[:NAMES_LIMIT]
 
 
-def _parsed(raw: bytes, path: str) -> Any:  # noqa: ANN401  whatever the platform answers
-    try:
-        return json.loads(raw or b"null")
-    except (ValueError, RecursionError) as error:
-        raise UnavailableError(f"The platform answered something that is not JSON to {path}.") from error
+def _as_text(answer: object) -> str:
+    """The answer as indented JSON, its beginning only: of a long or deeply nested one the rest is never written."""
+    parts, size = [], 0
+    for part in json.JSONEncoder(ensure_ascii=False, indent=1).iterencode(answer):
+        parts.append(part)
+        size += len(part)
+        if size > 4 * LIMIT:
+            break
+    return quoted("".join(parts))
 
 
-def _dependants(answer: object, namespace: str) -> tuple[Resource, ...]:
-    """Every object in the answer that has a known kind and a name, wherever it stands."""
+def _dependants(answer: object, request: Request) -> tuple[Resource, ...]:
+    """Every object in the answer that has a known kind and a name, wherever it stands; not what the request names."""
+    named = named_resources(request)
     found: dict[Resource, None] = {}
-    waiting: list[object] = [answer]
+    waiting: deque[object] = deque([answer])
     while waiting and len(found) < DEPENDANTS_LIMIT:
-        one = waiting.pop(0)
+        one = waiting.popleft()
         if isinstance(one, list):
             waiting += one
         elif isinstance(one, dict):
             waiting += [value for value in one.values() if isinstance(value, (dict, list))]
             kind = _KINDS.get(str(one.get("kind") or one.get("type") or "").lower())
-            name = one.get("name")
-            if kind is not None and isinstance(name, str) and _NAME.match(name):
-                where = one.get("namespace")
-                found[Resource(kind, name, where if isinstance(where, str) else namespace)] = None
+            name, where = one.get("name"), one.get("namespace") or request.namespace
+            if kind is not None and _is_name(name) and _is_name(where) and name not in named:
+                found[Resource(kind, name, where)] = None
     return tuple(found)
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and _NAME.match(value) is not None
