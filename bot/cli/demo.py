@@ -22,27 +22,32 @@ CARD_SECONDS = 60.0
 
 async def demo(given: argparse.Namespace) -> int:
     """Exit status 0; with --headless only if the first incident ended healed."""
+    if given.headless and (given.real_slack or given.kubeconfig):
+        raise InvalidInputError("--headless plays the first incident on the stand-ins; leave the other flags out.")
+    return await show(_wanted(given), is_headless=given.headless, is_json=given.json)
+
+
+async def show(wanted: Wanted, *, is_headless: bool, is_json: bool) -> int:
+    """Runs until SIGINT, or until the first incident was played."""
     configure_logs("WARNING")
     stop = stop_on_signals()
-    async with open_stage(_wanted(given)) as stage, asyncio.TaskGroup() as group:
+    async with open_stage(wanted) as stage, asyncio.TaskGroup() as group:
         running = group.create_task(stage.assembled.service.run(stop))
         try:
-            if given.headless:
-                return await _headless(stage, is_quiet=given.json)
-            await _shown(stage, given, running)
+            if is_headless:
+                return await _headless(stage, is_quiet=is_json)
+            await _shown(stage, running, is_json=is_json)
         finally:
             stop.set()
     return 0
 
 
 def _wanted(given: argparse.Namespace) -> Wanted:
-    if given.headless and (given.real_slack or given.kubeconfig):
-        raise InvalidInputError("--headless plays the first incident on the stand-ins; leave the other flags out.")
     needs_environment = given.real_model or given.real_slack
     kubeconfig = Path(given.kubeconfig) if given.kubeconfig else None
     if kubeconfig is not None and not kubeconfig.is_file():
         raise InvalidInputError(f"--kubeconfig: there is no file {kubeconfig}.")
-    page = None if given.headless or given.real_slack else _page()
+    page = None if given.headless or given.real_slack else demo_page()
     return Wanted(
         port=0 if given.headless else given.port,
         slack_port=0 if given.headless else given.slack_port,
@@ -54,7 +59,7 @@ def _wanted(given: argparse.Namespace) -> Wanted:
     )
 
 
-def _page() -> Path | None:
+def demo_page() -> Path | None:
     """Without the page everything else still works; why there is none is said."""
     try:
         return build_page()
@@ -63,13 +68,13 @@ def _page() -> Path | None:
         return None
 
 
-async def _shown(stage: Stage, given: argparse.Namespace, running: "asyncio.Task[None]") -> None:
+async def _shown(stage: Stage, running: "asyncio.Task[None]", *, is_json: bool) -> None:
     if stage.slack is not None:
         await stage.slack.connected(seconds=30)
-    if given.json:
+    if is_json:
         print(json.dumps(stage.addresses()), flush=True)
     else:
-        if stage.simulator is not None:
+        if stage.has_incidents:
             await stage.start(SCENARIOS[0])
         for line in _welcome(stage):
             print(line, flush=True)
@@ -87,7 +92,7 @@ def _welcome(stage: Stage) -> list[str]:
         f"  Kubernetes   kubectl --kubeconfig {stage.kubeconfig} get pods -A",
         "",
     ]
-    if stage.simulator is not None:
+    if stage.has_incidents:
         lines.append("  A card about a crashlooping pod is in the channel. Press Approve and watch its thread.")
         lines.append("  Other incidents stand in the side bar. Ctrl-C ends the demo and removes its data.")
     else:
@@ -135,8 +140,10 @@ async def _published(stage: Stage, ts: str) -> None:
 
 async def _is_healed(stage: Stage, ended: Overview) -> bool:
     """By the resolution's end and by the cluster's own word."""
-    if ended.resolution.state is not State.COMPLETED or stage.simulator is None:
+    if ended.resolution.state is not State.COMPLETED:
         return False
+    if stage.simulator is None:
+        return True
     pods = stage.simulator.objects.of("Pod", SCENARIOS[0].namespace)
     return bool(pods) and all(one["status"].get("phase") == "Running" for one in pods)
 

@@ -37,6 +37,8 @@ class Wanted:
     has_real_model: bool = False
     has_real_slack: bool = False
     kubeconfig: Path | None = None
+    restage: Callable[[str], None] | None = None
+    """Breaks the workload of a demo incident in the cluster behind `kubeconfig`; None where that is not ours to do."""
     changed: Mapping[str, object] = field(default_factory=dict)
     """Settings that replace the demo's own, by field name (tests)."""
 
@@ -51,6 +53,7 @@ class Stage:
     model: ScriptedModel | None
     slack: LocalSlack | None
     simulator: Simulator | None
+    has_incidents: bool
 
     def addresses(self) -> dict[str, str]:
         return {
@@ -97,9 +100,9 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
             slack = await using.enter_async_context(
                 open_local_slack(wanted.slack_port, page=wanted.page, events=["app_mention"])
             )
-            slack.incidents = side_bar() if simulator else []
-            if simulator is not None:
-                slack.on_play = _breaking(simulator)
+            restage = _breaking(simulator) if simulator is not None else wanted.restage
+            if restage is not None:
+                slack.incidents, slack.on_play = side_bar(), restage
         values: dict[str, object] = {
             "host": "127.0.0.1",
             "port": wanted.port,
@@ -114,7 +117,9 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         values |= _model(wanted, model.url if model else None) | _slack(wanted, slack)
         settings = settings_from(values | dict(wanted.changed))
         assembled = await using.enter_async_context(open_service(settings, door=LocalDoor()))
-        yield Stage(assembled, kubeconfig, settings.anthropic_base_url, model, slack, simulator)
+        has_incidents = simulator is not None or wanted.restage is not None
+        url = settings.anthropic_base_url
+        yield Stage(assembled, kubeconfig, url, model, slack, simulator, has_incidents=has_incidents)
 
 
 async def _cluster(using: AsyncExitStack, wanted: Wanted, folder: Path) -> tuple[Simulator | None, Path]:
