@@ -18,7 +18,7 @@ from core.history import Entry, Happened
 from core.permit import Permit
 from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store, Transaction
-from core.resolution import ActionType, ApprovalId, Person, Resolution, State
+from core.resolution import OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
 from core.rollback import RollbackManager
 from core.verification import Verifier
 
@@ -50,6 +50,10 @@ class Flow:
 
     async def advance(self, resolution: Resolution) -> None:
         """LeaseLostError when another worker took it; any other error is the worker's to retry."""
+        await self._advance(resolution)
+        await self._remember(resolution)
+
+    async def _advance(self, resolution: Resolution) -> None:
         match resolution.state:
             case State.GATHERING:
                 await self._assess(resolution)
@@ -301,7 +305,6 @@ class Flow:
             await tx.append(Entry(Happened.VERIFIED, resolution.id, None, facts))
             entry = Entry(Happened.COMPLETED, resolution.id, None, {"summary": resolution.summary})
             _held(await tx.move(resolution, to=State.COMPLETED, because=entry))
-        await self._remember(resolution)
 
     async def _fail(self, tx: Transaction, resolution: Resolution, sentence: str, *, has_changed: bool = False) -> None:
         """Ends as failed; where something was changed and the policy says so, goes on to roll it back."""
@@ -322,6 +325,7 @@ class Flow:
                 _held(await tx.move(resolution, to=State.ROLLBACK_FAILED, because=entry, summary=sentence))
             elif resolution.state in {State.GATHERING, State.APPROVED, State.VERIFYING}:
                 await self._fail(tx, resolution, sentence)
+        await self._remember(resolution)
 
     # --- rolling back ------------------------------------------------------------------------------------------
 
@@ -343,12 +347,13 @@ class Flow:
             await tx.save_undo(resolution.id, report)
             entry = Entry(what, resolution.id, None, {"steps": steps, "summary": summary})
             _held(await tx.move(resolution, to=to, because=entry, summary=summary))
-        await self._remember(resolution)
 
     async def _remember(self, resolution: Resolution) -> None:
-        """Writes the end back to the graph; a graph that does not answer holds nothing up."""
+        """Writes an end back to the graph; a graph that does not answer holds nothing up."""
+        if self.memory is None:
+            return
         overview = await self.store.overview(resolution.id)
-        if self.memory is None or overview is None:
+        if overview is None or overview.resolution.state in OPEN_STATES:
             return
         try:
             await self.memory.remember(overview)

@@ -1,6 +1,7 @@
 """Our values to JSON and back, by their own types."""
 
 import json
+import re
 from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -8,6 +9,8 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter
 
 T = TypeVar("T")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape itself, not the text of one: a log line may hold backslash, u, 0, 0, 0, 0."""
 
 
 def to_json(value: object, kind: type[Any] | None = None) -> str | None:
@@ -21,7 +24,7 @@ def to_json(value: object, kind: type[Any] | None = None) -> str | None:
 def to_text(plain: object) -> str:
     """Canonical JSON: sorted keys, no blanks, valid UTF-8; NUL and lone surrogates become U+FFFD."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode().replace("\\u0000", "\ufffd")
+    return _NUL.sub("\\1\ufffd", text.encode("utf-8", "replace").decode())
 
 
 def from_json(kind: type[T], text: str | None) -> T | None:

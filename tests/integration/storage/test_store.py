@@ -298,6 +298,9 @@ async def test_history_pages_do_not_overlap(store):
 async def test_a_card_is_due_until_its_newest_history_was_sent_and_has_one_sender(store):
     stored = await added(store)
     cards = PostgresCards(store.engine)
+    assert await cards.claim_cards("a", limit=5) == []  # in its first second it may still become a question
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE resolution SET created_at = created_at - interval '1 second'"))
     (slot,) = await cards.claim_cards("a", limit=5)
     assert await cards.claim_cards("b", limit=5) == []
 
@@ -320,3 +323,14 @@ async def test_deadlines_are_judged_by_the_databases_clock(store):
 
 def test_the_snapshot_key_is_not_its_own_name():
     assert Sealer(SNAPSHOT_KEY).key_id not in SNAPSHOT_KEY.hex()
+
+
+@pytest.mark.parametrize("text_", ["\0", "\\u0000", "\\\\u0000", "\\\0", "a\\\\\0b", "\ud800"])
+async def test_any_text_from_a_cluster_can_be_kept(store, text_):
+    stored = await added(store)
+    async with store.transaction() as tx:
+        await tx.append(Entry(Happened.AGENT_SAID, stored.id, None, {"text": text_}))
+
+    entry = (await store.entries(stored.id))[-1]
+
+    assert entry.entry.facts["text"] == text_.replace("\0", "\ufffd").replace("\ud800", "?")
