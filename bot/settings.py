@@ -45,9 +45,11 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr | None = Field(
         None, alias="SLACK_SIGNING_SECRET", description="needed in HTTP mode (/slack/events)"
     )
-    slack_client_id: str | None = Field(None, alias="SLACK_CLIENT_ID", description="for installing in many workspaces")
+    slack_client_id: str | None = Field(
+        None, alias="SLACK_CLIENT_ID", description="for installing in many workspaces; not used yet"
+    )
     slack_client_secret: SecretStr | None = Field(
-        None, alias="SLACK_CLIENT_SECRET", description="for installing in many workspaces"
+        None, alias="SLACK_CLIENT_SECRET", description="for installing in many workspaces; not used yet"
     )
     slack_channel: str | None = Field(None, alias="SLACK_CHANNEL", description="where cards go: a channel id")
     slack_api_url: str = Field("https://slack.com/api/", alias="SLACK_API_URL", description="another Web API address")
