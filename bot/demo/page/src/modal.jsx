@@ -1,66 +1,72 @@
 // The modal on top of a person's screen: its blocks, its inputs, its errors.
-import { useContext, useEffect, useRef, useState } from 'react'
-import { Blocks, pressed } from './blocks.jsx'
+import { useContext, useEffect, useRef } from 'react'
+import { Blocks } from './blocks.jsx'
+import { Control, isControl } from './controls.jsx'
+import { useInteraction } from './interaction.jsx'
 import { World } from './world.js'
 
+// What was entered, by view: a modal that comes back to the top still holds it.
+const entered = new Map()
+
 export function Modal({ view }) {
-  const { me, perform } = useContext(World)
-  const [values, setValues] = useState({})
-  const [waiting, setWaiting] = useState(false)
+  const { me, perform, during } = useContext(World)
   const box = useRef(null)
+  const values = () => Object.fromEntries([...entered.get(view.id) || []].filter(([id]) => actionIds(view).has(id)))
+  const keep = (id, value) => entered.set(view.id, new Map(entered.get(view.id)).set(id, value))
+  const { isWaiting, question, use, onClickCapture } = useInteraction(view.id, view.blocks, ({ element }, value) => {
+    if (value !== undefined && element.type !== 'overflow') keep(element.action_id, value)
+    return perform('click_in_view', { user: me, action_id: element.action_id, value, values: values() })
+  })
   useEffect(() => {
     box.current.showModal()
-    box.current.querySelector('textarea, input, select')?.focus()
+    box.current.querySelector('.inside :is(textarea, input, select)')?.focus()
   }, [])
-  const submit = async () => {
-    setWaiting(true)
-    await perform('submit', { user: me, values }, { isQuiet: true })
-    setWaiting(false)
-  }
-  const close = () => perform('close_view', { user: me })
-  const onClick = (event) => {
-    const hit = pressed(event.target, view.blocks)
-    if (!hit) return
-    event.stopPropagation()
-    perform('click_in_view', { user: me, action_id: hit.element.action_id, values })
+  const submit = () => !isWaiting && view.submit && during(view.id, () => perform('submit', { user: me, values: values() }))
+  const close = (everything) => perform('close_view', { user: me, everything })
+  const onCancel = (event) => {
+    event.preventDefault()
+    close(false)
   }
   return (
-    <dialog className="modal" data-modal={view.callback_id || view.id} ref={box} onCancel={(event) => { event.preventDefault(); close() }}>
+    <dialog className="modal" data-modal={view.callback_id || view.id} aria-labelledby="modal-title" ref={box} onCancel={onCancel}>
       <header>
-        <h2>{view.title.text}</h2>
-        <button type="button" className="plain" onClick={close} aria-label="Close">✕</button>
+        <h2 id="modal-title">{view.title.text}</h2>
+        <button type="button" className="plain" onClick={() => close(true)} aria-label="Close">✕</button>
       </header>
-      <div className="inside" onClickCapture={onClick}>
+      <div className="inside"><fieldset disabled={isWaiting} onClickCapture={onClickCapture}>
         {view.blocks.map((block) => block.type === 'input'
-          ? <Input key={block.block_id} block={block} error={view.errors?.[block.block_id]} onValue={(id, value) => setValues((old) => ({ ...old, [id]: value }))} />
-          : <Blocks key={block.block_id} blocks={[block]} />)}
-      </div>
+          ? <Input key={block.block_id} block={block} error={view.errors?.[block.block_id]} kept={values()[block.element.action_id]} onValue={keep} onEnter={submit} onUse={use} />
+          : <Blocks key={block.block_id} blocks={[block]} onControl={use} />)}
+      </fieldset></div>
       <footer>
-        <button type="button" onClick={close}>{view.close?.text || 'Close'}</button>
-        {view.submit && <button type="button" className="primary" data-submit disabled={waiting} onClick={submit}>{view.submit.text}</button>}
+        <button type="button" data-close onClick={() => close(false)}>{view.close?.text || 'Close'}</button>
+        {view.submit && <button type="button" className="primary" data-submit disabled={isWaiting} onClick={submit}>{view.submit.text}</button>}
       </footer>
+      {question}
     </dialog>
   )
 }
 
-function Input({ block, error, onValue }) {
+function Input({ block, error, kept, onValue, onEnter, onUse }) {
   const { element } = block
   const id = `input-${block.block_id}`
-  const shared = {
-    id,
-    name: element.action_id,
-    placeholder: element.placeholder?.text,
-    maxLength: element.max_length,
-    onChange: (event) => onValue(element.action_id, event.target.value),
+  const changed = (value) => {
+    onValue(element.action_id, value)
+    const isText = /_input$/.test(element.type)
+    if (block.dispatch_action && !isText) onUse({ block_id: block.block_id, element }, value)
   }
   return (
-    <div className="input">
+    <div className={error ? 'input wrong' : 'input'}>
       <label htmlFor={id}>{block.label.text}{block.optional && <span className="note"> (optional)</span>}</label>
-      {element.type === 'static_select'
-        ? <select {...shared}><option value="">{element.placeholder?.text || 'Choose'}</option>{element.options.map((one) => <option key={one.value} value={one.value}>{one.text.text}</option>)}</select>
-        : element.multiline ? <textarea rows="4" {...shared} /> : <input type="text" {...shared} />}
-      {error && <p className="error" role="alert">{error}</p>}
+      {isControl(element)
+        ? <Control element={element} id={id} kept={kept} onValue={changed} onEnter={onEnter} describedBy={error && `${id}-error`} />
+        : <Blocks blocks={[{ ...block, type: element.type }]} />}
+      {error && <p className="error" role="alert" id={`${id}-error`}>{error}</p>}
       {block.hint && <p className="note">{block.hint.text}</p>}
     </div>
   )
+}
+
+function actionIds(view) {
+  return new Set(view.blocks.flatMap((block) => [block.element, block.accessory, ...block.elements || []]).map((one) => one?.action_id))
 }

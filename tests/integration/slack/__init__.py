@@ -1,0 +1,1 @@
+"""The local Slack with real Bolt apps on its sockets."""
