@@ -93,7 +93,7 @@ class Flow:
             await tx.save_context(resolution.id, context)
             if permit is None or problem is not None:
                 await tx.save_assessment(resolution.id, assessment)
-                await self._fail(tx, resolution, problem or _no_target(resolution))
+                await self._fail(tx, resolution, problem or _no_target(resolution, context))
                 return
             assessment = replace(assessment, level=max(assessment.level, permit.highest_risk))
             await tx.save_assessment(resolution.id, assessment)
@@ -383,9 +383,11 @@ def _ending(exit_code: int | None, *, is_over: bool) -> str:
     return "stopped" if is_over else "not known to have ended"
 
 
-def _no_target(resolution: Resolution) -> str:
+def _no_target(resolution: Resolution, context: IncidentContext) -> str:
     request = resolution.request
+    missing = [gap for gap in context.gaps if not gap.is_off]
+    unknown = "".join(f" {gap.source} could not say: {gap.reason}" for gap in missing)
     return (
         f"No affected resource was found in namespace {request.namespace}, so there is nothing that could be approved. "
-        "Name the workload in the description, or check the namespace and the cluster."
+        f"Name the workload in the description, or check the namespace and the cluster.{unknown}"
     )
