@@ -23,8 +23,20 @@ def run(arguments: Sequence[str]) -> int:
     except ResolverError as error:
         print(f"incident-resolver: {error}", file=sys.stderr)
         return 1
+    except ExceptionGroup as failures:
+        first = _first(failures)
+        if not isinstance(first, ResolverError):
+            raise
+        print(f"incident-resolver: {first}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """What went wrong inside a group of tasks."""
+    first = failures.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _parser() -> argparse.ArgumentParser:
