@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -58,15 +58,26 @@ def _program(path: Path, setting: str) -> Path:
 class Runner:
     """Knows the programs and their environment. `home` is a private folder that holds kubectl's cache and no more."""
 
-    def __init__(self, kubectl: Path, *, home: Path) -> None:
+    def __init__(self, kubectl: Path, *, home: Path, helm: Path | None = None) -> None:
         self._kubectl = kubectl
         self._home = home
+        self._helm = helm
 
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, kubeconfig: bytes, folder: Path, seconds: float
     ) -> CommandResult:
         """InvalidInputError where a program is not of the table. Cancelling, or `seconds`, kills every process."""
-        argvs = self._argvs(stages)
+        return await self._run(self._argvs(stages), kubeconfig=kubeconfig, folder=folder, seconds=seconds)
+
+    async def run_helm(self, arguments: Sequence[str], *, kubeconfig: bytes, seconds: float) -> CommandResult:
+        """For undo only, never a line of an agent's. StepFailedError where there is no helm."""
+        if self._helm is None:
+            raise StepFailedError("There is no helm here to roll the release back with.")
+        return await self._run(
+            [[str(self._helm), *arguments]], kubeconfig=kubeconfig, folder=self._home, seconds=seconds
+        )
+
+    async def _run(self, argvs: list[list[str]], *, kubeconfig: bytes, folder: Path, seconds: float) -> CommandResult:
         if not os.access(folder, os.X_OK):
             raise StepFailedError("The workspace folder of this resolution is gone; nothing was run.")
         started: list[asyncio.subprocess.Process] = []
