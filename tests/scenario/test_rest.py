@@ -295,8 +295,18 @@ async def test_the_contracts_curl_lines_run_as_printed(play):
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=501", "limit=x", "status=zz", "action_type=zz", "since=yesterday", "cursor=AAAA", "foo=1"]
-    + ["client_id=%00", "namespace=a%0Ab"],
+    [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "status=zz",
+        "action_type=zz",
+        "since=yesterday",
+        "cursor=AAAA",
+        "foo=1",
+        "client_id=%00",
+        "namespace=a%0Ab",
+    ],
 )
 async def test_a_wrong_query_is_a_400_that_names_the_parameter(play, query):
     status, problem = await play.get(f"{BASE}/history?{query}")
