@@ -19,6 +19,7 @@ from core.findings import IncidentContext, SourceAnswer
 from core.helm_releases import Release
 from core.history import Entry, RecordedEntry
 from core.overview import Overview, Pause
+from core.permit import Permit
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport
@@ -224,6 +225,9 @@ class Transaction(Protocol):
 
     async def agents_at_work(self) -> int:
         """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
+
+    async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
+        """Those of the resolutions that execute, verify or roll back now, without the one named."""
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
         """Wakes it later without counting an attempt: the service is paused or busy."""

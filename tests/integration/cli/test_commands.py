@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,15 @@ async def test_what_is_wrong_is_told_with_what_to_do(arguments, settings, code, 
     found, out, err = await run(*arguments, **settings)
     assert (found, told in out + err) == (code, True), err
     assert "Traceback" not in err
+
+
+async def test_a_port_in_use_is_told_with_the_flag_to_change_it():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        code, _, err = await run("demo", "--json", "--port", "0", "--slack-port", port)
+        assert (code, "--slack-port" in err) == (1, True), err
+        code, _, err = await run("demo", "--json", "--port", port, "--slack-port", "0")
+        assert (code, "--port" in err) == (1, True), err
 
 
 async def test_a_missing_snapshot_key_stops_the_start_beside_a_database_url(database_url, data):
