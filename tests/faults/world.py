@@ -194,9 +194,7 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(
-    database_url: str, folder: Path, *, maker: Maker, **settings: object
-) -> AsyncIterator[World]:
+async def open_world(database_url: str, folder: Path, *, maker: Maker, **settings: object) -> AsyncIterator[World]:
     """No replica runs yet; `settings` replace those of every replica."""
     key = base64.b64encode(SNAPSHOT_KEY).decode()
     async with AsyncExitStack() as using:

@@ -44,6 +44,12 @@ async def test_a_failing_messages_api_fails_the_resolution_with_what_to_do(play,
     card = await play.card("Failed")
     await play.thread_with(card, told)
 
+
+async def test_once_the_messages_api_is_back_it_is_asked_again_in_one_click(play):
+    play.stage.model.fault = Fault(401)
+    await play.until_state(await approved(play), State.FAILED)
+    card = await play.card("Failed")
+
     play.stage.model.fault = None
     await play.click(card, "ask_again")
     again = await play.card("Approval needed")
