@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import asyncpg
 
-from storage.database import CHANNEL
+from storage.database import CHANNEL, LOST
 from storage.heartbeat import connection_arguments
 
 
 async def listen(url: str, wake: Callable[[], None]) -> None:
     """Until cancelled: calls `wake` at each notification, and once after every reconnect."""
     while True:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*LOST):
             await _listen_once(url, wake)
         await asyncio.sleep(1.0)
 
