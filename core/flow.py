@@ -196,6 +196,9 @@ class Flow:
             if await tx.pause() is not None or await tx.agents_at_work() >= self.agents_at_once:
                 await tx.postpone(resolution, seconds=2.0)
                 return False
+            if any(permit.shares_target(other) for other in await tx.permits_at_work(resolution.id)):
+                await tx.postpone(resolution, seconds=1.0)  # one writer per object at a time
+                return False
             entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, {"digest": permit.digest})
             _held(await tx.move(resolution, to=State.EXECUTING, because=entry, wake_in_seconds=0))
         return True

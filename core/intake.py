@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from core.actor import Actor
 from core.approval import Answer, ApprovalState
@@ -12,6 +12,7 @@ from core.errors import InvalidInputError, NotFoundError, StaleError
 from core.history import Entry, Happened
 from core.overview import Overview, Pause
 from core.ports import Clock, HistoryFilter, Store, Transaction
+from core.redaction import redact
 from core.resolution import (
     ActionType,
     ApprovalId,
@@ -58,9 +59,12 @@ class Intake:
     ) -> Overview:
         """Records a request; an open one for the same client, event and action is returned instead of a second.
 
+        What people write here and elsewhere is kept with its secrets taken out.
+
         The same `idempotency_key` with the same request within 24 h returns the first one's resolution;
         UnprocessableError with another request.
         """
+        request = replace(request, action_description=redact(request.action_description))
         digest = _digest(request)
         async with self._store.transaction() as tx:
             if idempotency_key:
@@ -98,6 +102,7 @@ class Intake:
 
     async def decide(self, answer: Answer, *, actor: Actor) -> Overview:
         """Records one final decision. StaleError when it was decided, has expired or the question changed."""
+        answer = replace(answer, reason=redact(answer.reason))
         async with self._store.transaction() as tx:
             approval = await tx.approval(answer.approval_id)
             if approval is None:
@@ -128,6 +133,7 @@ class Intake:
 
         Locks the question before the resolution, as `decide` does.
         """
+        reason = redact(reason)
         question = (await self.overview(resolution_id)).approval
         async with self._store.transaction() as tx:
             if question is not None:
@@ -187,6 +193,7 @@ class Intake:
 
     async def pause(self, *, by: Person, reason: str) -> None:
         """No replica starts anything new until `resume`; who and why stand on every card."""
+        reason = redact(reason)
         async with self._store.transaction() as tx:
             await tx.set_pause(Pause(by, reason, await tx.now()))
             await tx.append(Entry(Happened.PAUSED, None, by, {"reason": reason}))

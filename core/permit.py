@@ -84,6 +84,10 @@ class Permit:
         """Whether each effect is allowed by some rule. No effects is not covered: nothing to judge is not a yes."""
         return bool(effects) and all(any(rule.covers(effect) for rule in self.rules) for effect in effects)
 
+    def shares_target(self, other: "Permit") -> bool:
+        """Whether both may change the same object."""
+        return bool({rule.target for rule in self.rules} & {rule.target for rule in other.rules})
+
     def rule_for(self, effect: Effect) -> PermitRule | None:
         return next((rule for rule in self.rules if rule.covers(effect)), None)
 

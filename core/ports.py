@@ -16,8 +16,10 @@ from core.assessment import RiskAssessment
 from core.effects import Judged
 from core.execution import AgentProfile, CommandRecord, Outcome
 from core.findings import IncidentContext, SourceAnswer
+from core.helm_releases import Release
 from core.history import Entry, RecordedEntry
 from core.overview import Overview, Pause
+from core.permit import Permit
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport
@@ -73,6 +75,15 @@ class Cluster(Protocol):
 
     async def replace(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         """A PUT that carries metadata.resourceVersion; StaleError when the object moved meanwhile."""
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        """As replace, of the status alone; the answer is the object as it is then."""
+
+    async def listed(self, kind: str, namespace: str | None) -> Sequence[Manifest]:
+        """All objects of a kind that is known by name; empty where they may not be listed."""
+
+    async def roll_release_back(self, release: Release) -> None:
+        """Has helm roll a release back to that revision; StepFailedError where it does not, or is not here."""
 
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         """Deletes exactly the object with `resource.uid` (a precondition); StaleError when it is another one."""
@@ -214,6 +225,9 @@ class Transaction(Protocol):
 
     async def agents_at_work(self) -> int:
         """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
+
+    async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
+        """Those of the resolutions that execute, verify or roll back now, without the one named."""
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
         """Wakes it later without counting an attempt: the service is paused or busy."""

@@ -49,7 +49,8 @@ class Workload:
     `disruptions_allowed` is the tightest PodDisruptionBudget's number, None without one; `images` maps containers to
     images now; `image_history` lists images of earlier revisions of this same workload, newest first, without the
     present ones; `hpa_range` is (min, max) of its HorizontalPodAutoscaler; `managed_by` names GitOps or Helm
-    ("argocd", "flux", "helm") or is None.
+    ("argocd", "flux", "helm") or is None. `has_scratch`: its pods have emptyDir volumes; `drops_claims`: scaling down
+    deletes volumes; `is_ending`: it is being deleted already.
     """
 
     resource: Resource
@@ -62,6 +63,9 @@ class Workload:
     image_history: tuple[str, ...] = ()
     hpa_range: tuple[int, int] | None = None
     managed_by: str | None = None
+    has_scratch: bool = False
+    drops_claims: bool = False
+    is_ending: bool = False
 
     @property
     def is_failing(self) -> bool:

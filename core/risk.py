@@ -1,5 +1,6 @@
 """RiskAssessor: how dangerous a request is, from its action type and what the context shows. Pure."""
 
+from core import losses
 from core.assessment import RiskAssessment
 from core.findings import IncidentContext
 from core.policy.policy import ACTION_RISK_MAP, Policy
@@ -25,7 +26,13 @@ def assess(request: Request, context: IncidentContext, policy: Policy) -> RiskAs
     """Every factor is a sentence with its number; each can only raise the level. An investigation stays LOW."""
     affected = affected_resources(request, context)
     base = max(policy.actions[request.action_type], ACTION_RISK_MAP[request.action_type])
-    raised = [*_place(request, policy), *_workloads(context), *_surroundings(context), *_gaps(context)]
+    raised = [
+        *_place(request, policy),
+        *_workloads(context),
+        *_losses(request, context),
+        *_surroundings(context),
+        *_gaps(context),
+    ]
     level = base
     if request.action_type is not ActionType.INVESTIGATION:
         level = max([base, *(least for _, least in raised)])
@@ -85,6 +92,12 @@ def _workloads(context: IncidentContext) -> list[Factor]:
         if one.managed_by is not None:
             factors.append((f"{name} is managed by {one.managed_by}, which may undo 1 manual change", RiskLevel.MEDIUM))
     return factors
+
+
+def _losses(request: Request, context: IncidentContext) -> list[Factor]:
+    """What undo could not bring back, said before the question is put."""
+    found = [loss for one in context.affected for loss in losses.of_request(request.action_type, one)]
+    return [(loss.sentence, loss.level) for loss in found]
 
 
 def _surroundings(context: IncidentContext) -> list[Factor]:

@@ -1,149 +1,309 @@
 """RollbackManager: puts back what a resolution changed, last change first, overwriting nobody else's change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field, replace
 
+from core import owners, recreation, undo_texts
 from core.errors import ResolverError, StaleError
-from core.ports import Cluster
+from core.helm_releases import Release, left_by_upgrade, release_of
+from core.ports import Clock, Cluster
+from core.remaking import Made, Remaking, Unmade
 from core.resolution import SnapshotId
 from core.resources import Resource
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoStep
-from core.undo_rules import Conflict, Nothing, Restore, has_controller, meaning, plan_restore, to_create
+from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, assumed_after, plan_restore
 
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
+FIELD_MANAGER = "incident-resolver"
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
-_STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class RollbackManager:
-    """Compares three versions of each object (before, after, live), then writes under the live version's lock."""
+    """Compares three versions of each object (before, after, live), then writes under the live version's lock.
+
+    `settle_seconds` is how long one rollback waits, in all, for what it put back to be as ready as it was before.
+    """
 
     cluster: Cluster
     record: RecordEntry
+    clock: Clock
+    settle_seconds: float = 10.0
 
-    async def rollback(self, snapshot: Snapshot, *, is_dry_run: bool) -> UndoReport:
+    async def rollback(
+        self, snapshot: Snapshot, *, is_dry_run: bool, may_run_again: Collection[int] = ()
+    ) -> UndoReport:
         """Each entry is restored, skipped, in conflict or failed; asking again does only what is still to do.
 
-        A dry run is checked against the API server by server-side dry run and records nothing.
+        A dry run is checked against the API server by server-side dry run and records nothing. `may_run_again` are
+        entries (by seq) whose making anew would run something once more, and which a person approved.
         """
+        run = _Run(self, is_dry_run=is_dry_run, may_run_again=may_run_again, snapshot=snapshot)
         steps: list[UndoStep] = []
         for entry in sorted(snapshot.entries, key=lambda one: one.seq, reverse=True):
             if entry.state == "restored" and not is_dry_run:
                 steps.append(_step(entry, "skipped", f"{entry.target} was put back before."))
                 continue
-            step = await self._undo_safely(entry, is_dry_run=is_dry_run)
+            step, entry = await run.undo_safely(entry)  # noqa: PLW2901  the entry as it is afterwards
             steps.append(step)
             if not is_dry_run:
                 await self.record(snapshot.id, replace(entry, state=_STATES[step.status]))
-        return UndoReport(snapshot.id, is_dry_run, tuple(steps))
+        told = await run.settle()
+        return UndoReport(
+            snapshot.id,
+            is_dry_run,
+            tuple(replace(step, sentence=step.sentence + told.get(step.seq, "")) for step in steps),
+        )
 
-    async def _undo_safely(self, entry: SnapshotEntry, *, is_dry_run: bool) -> UndoStep:
+
+Undone = tuple[UndoStep, SnapshotEntry]
+
+
+@dataclass(slots=True)
+class _Run:
+    """One rollback at work."""
+
+    manager: RollbackManager
+    is_dry_run: bool
+    may_run_again: Collection[int]
+    snapshot: Snapshot
+    remaking: Remaking = field(init=False)
+    unsettled: list[tuple[SnapshotEntry, Resource]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.remaking = Remaking(self.cluster, is_dry_run=self.is_dry_run)
+        for entry in self.snapshot.entries:
+            before, after = uid(entry.before), uid(entry.after)
+            if entry.state == "restored" and before and after and before != after:
+                self.remaking.remade[before] = after
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.manager.cluster
+
+    async def undo_safely(self, entry: SnapshotEntry) -> Undone:
         """Controllers write the status of what they roll out many times a second, so a stale write is tried again.
 
         Each attempt compares anew with what is there then: somebody else's change is a conflict as before.
         """
         for attempt in range(_ATTEMPTS):
             try:
-                return await self._undo(entry, is_dry_run=is_dry_run)
+                return await self._undo(entry)
             except StaleError:
                 await asyncio.sleep(attempt * _PAUSE_SECONDS)
             except ResolverError as error:
-                return _step(entry, "failed", f"{entry.target} was not put back: {error}")
-        return _step(entry, "conflict", f"{entry.target} changed while it was being put back; ask again.")
+                return _step(entry, "failed", f"{entry.target} was not put back: {error}"), entry
+        return _step(entry, "conflict", f"{entry.target} changed while it was being put back; ask again."), entry
 
-    async def _undo(self, entry: SnapshotEntry, *, is_dry_run: bool) -> UndoStep:
+    async def _undo(self, entry: SnapshotEntry) -> Undone:
         live = await self.cluster.read(entry.target)
         if entry.before is None:
-            return await self._remove(entry, live, is_dry_run=is_dry_run)
-        if entry.target.kind == "Pod" and has_controller(entry.before):
-            return _step(entry, "skipped", f"{entry.target} belongs to a controller, which has replaced it itself.")
-        if live is None or _is_ending(live):
-            return await self._create_again(entry, is_live=live is not None, is_dry_run=is_dry_run)
-        after = entry.after if entry.is_after_read else live
-        if after is None or _uid(live) != _uid(after):
-            return _step(entry, "conflict", f"Somebody made {entry.target} anew since; it is left as it is.")
-        match plan_restore(entry.before, after, live):
+            return await self._remove(entry, live), entry
+        if entry.target.kind == "Pod" and owners.has_controller(entry.before):
+            return await self._left_to_controller(entry), entry
+        if live is None or is_ending(live):
+            return await self._make_again(entry, live)
+        after = entry.after if entry.is_after_read else assumed_after(entry.before, live, entry.change)
+        if after is None or is_ending(after) or self._is_another(live, after):
+            if recreation.is_there_again(entry.before, live):
+                sentence = f"{entry.target} is there again as it was."
+                return _step(entry, "skipped", sentence), self._known(entry, live)
+            return _step(entry, "conflict", f"Somebody made {entry.target} anew since; it is left as it is."), entry
+        return await self._put_back(entry, after, live)
+
+    def _is_another(self, live: Manifest, after: Manifest) -> bool:
+        """Whether `live` is neither the object that the change left nor one that this undo made in its place."""
+        return uid(live) not in {uid(after), self.remaking.remade.get(str(uid(after)))}
+
+    async def _put_back(self, entry: SnapshotEntry, after: Manifest, live: Manifest) -> Undone:
+        before = entry.before or {}
+        release = left_by_upgrade(before, live)
+        if release is not None:
+            return await self._roll_release_back(entry, release), entry
+        is_changed_scale = _replicas(before) != _replicas(after)
+        scaler = await self._autoscaler(entry.target) if is_changed_scale else None
+        left: tuple[Path, ...] = (REPLICAS,) if scaler else ()
+        match plan_restore(before, after, live, left_alone=left):
             case Nothing(sentence=sentence):
-                return _step(entry, "skipped", f"{entry.target}: {sentence}")
-            case Conflict(fields=fields):
-                return _step(entry, "conflict", _conflict_sentence(entry, fields, live))
-            case Restore(manifest=manifest):
-                await self.cluster.replace(manifest, is_dry_run=is_dry_run)
-                stuck = _STUCK_PODS if entry.target.kind == "StatefulSet" else ""
-                return _step(
-                    entry, "success", f"{entry.target} {_would(is_dry_run=is_dry_run)} put back as it was.{stuck}"
-                )
+                return _step(entry, "skipped", f"{entry.target}: {sentence}"), entry
+            case Conflict(clashes=clashes):
+                told = undo_texts.conflict(entry.target, clashes, live=live, scaler=scaler)
+                return _step(entry, "conflict", told), entry
+            case Restore(manifest=manifest, left=kept):
+                if uid(before) != uid(after) and recreation.needs_recreation(before, live):
+                    return await self._replace_whole(entry, live)
+                return await self._write(entry, (after, live, manifest), kept=kept)
 
-    async def _create_again(self, entry: SnapshotEntry, *, is_live: bool, is_dry_run: bool) -> UndoStep:
-        if is_live:
-            return _step(
-                entry, "conflict", f"{entry.target} is being deleted, which cannot be undone; ask again after."
-            )
-        if entry.is_after_read and entry.after is not None and not _is_ending(entry.after):
-            return _step(entry, "conflict", f"Somebody deleted {entry.target} since; it is not made again.")
-        await self.cluster.create(to_create(entry.before or {}), is_dry_run=is_dry_run)
-        lost = " What it held in memory is lost." if entry.target.kind == "Pod" else ""
-        return _step(entry, "success", f"{entry.target} {_would(is_dry_run=is_dry_run)} made again.{lost}")
+    async def _roll_release_back(self, entry: SnapshotEntry, release: Release) -> UndoStep:
+        """By helm itself, which makes a new revision of the old values; only while the upgrade is still the newest."""
+        secrets = await self.cluster.listed("Secret", release.namespace)
+        known = [one for one in map(release_of, secrets) if one is not None and one.name == release.name]
+        newest = max((one.revision for one in known), default=0)
+        if newest > release.revision + 1:
+            told = f"Somebody changed helm release {release.name} since, it is at revision {newest}; it is left."
+            return _step(entry, "conflict", told)
+        if not self.is_dry_run:
+            await self.cluster.roll_release_back(release)
+        hooks = [hook for one in known if one.revision == newest for hook in one.hooks]
+        told = undo_texts.release(release, hooks, is_dry_run=self.is_dry_run)
+        return replace(_step(entry, "success", told), command=undo_texts.release_command(release))
 
-    async def _remove(self, entry: SnapshotEntry, live: Manifest | None, *, is_dry_run: bool) -> UndoStep:
+    async def _write(
+        self, entry: SnapshotEntry, versions: tuple[Manifest, Manifest, Manifest], *, kept: tuple[str, ...]
+    ) -> Undone:
+        before, (after, live, manifest) = entry.before or {}, versions
+        if entry.target.kind == "CronJob" and _is_resumed(live, manifest) and not self.is_dry_run:
+            manifest = await self._without_missed_runs(manifest)
+        written = await self.cluster.replace(manifest, is_dry_run=self.is_dry_run)
+        if not self.is_dry_run:
+            await self._give_fields_back(entry.target, (before, after), written)
+            if not isinstance(plan_restore(before, after, written, left_alone=(REPLICAS,) if kept else ()), Nothing):
+                sentence = f"{entry.target} was written, but something in the cluster did not keep what was put back."
+                return _step(entry, "failed", sentence), entry
+            self.unsettled.append((entry, entry.target))
+        told = undo_texts.put_back(entry.target, is_dry_run=self.is_dry_run, kept=kept, before=before)
+        return _step(entry, "success", told), entry
+
+    async def _without_missed_runs(self, manifest: Manifest) -> Manifest:
+        """A CronJob that goes on starts at once what it missed, unless its last run is now."""
+        now = self.manager.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+        told = {**manifest, "status": {**(manifest.get("status") or {}), "lastScheduleTime": now}}
+        written = await self.cluster.replace_status(told)
+        version = written.get("metadata", {}).get("resourceVersion")
+        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+    async def _replace_whole(self, entry: SnapshotEntry, live: Manifest) -> Undone:
+        """What nobody may change in place is deleted and made again. That it is deleted is recorded first."""
+        gone = replace(entry, after=None, is_after_read=True)
+        if self.is_dry_run:
+            await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=True)
+            return _step(entry, "success", f"{entry.target} would be deleted and made again as it was."), entry
+        await self.manager.record(self.snapshot.id, gone)
+        await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=False)
+        return await self._make_again(gone, await self.cluster.read(entry.target))
+
+    async def _make_again(self, entry: SnapshotEntry, live: Manifest | None) -> Undone:
+        if live is not None:
+            sentence = f"{entry.target} is being deleted, which cannot be undone; ask again after."
+            return _step(entry, "conflict", sentence), entry
+        if entry.is_after_read and entry.after is not None and not is_ending(entry.after):
+            return _step(entry, "conflict", f"Somebody deleted {entry.target} since; it is not made again."), entry
+        before = entry.before or {}
+        match await self.remaking.make(entry, may_run_again=entry.seq in self.may_run_again):
+            case Unmade(status=status, sentence=sentence):
+                return _step(entry, status, f"{entry.target} was not made again: {sentence}"), entry
+            case Made(manifest=made, difference=difference):
+                told = f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} made again."
+                told += difference + recreation.lost(before) + await self._holders(entry)
+                if self.is_dry_run:
+                    return _step(entry, "success", told), entry
+                await self._give_fields_back(entry.target, (before, before), made)
+                self.unsettled.append((entry, entry.target))
+                return _step(entry, "success", told), self._known(entry, made)
+
+    def _known(self, entry: SnapshotEntry, made: Manifest) -> SnapshotEntry:
+        """Earlier changes of the object, and objects it owned, go by its new uid from here on, in a retry too."""
+        old, new = uid(entry.before), uid(made)
+        if old and new:
+            self.remaking.remade[old] = new
+        return replace(entry, after=made, is_after_read=True)
+
+    async def _remove(self, entry: SnapshotEntry, live: Manifest | None) -> UndoStep:
         if live is None:
             return _step(entry, "skipped", f"{entry.target} is gone already.")
-        if entry.after is None or _uid(live) != _uid(entry.after):
+        if entry.after is None or uid(live) != uid(entry.after):
             return _step(entry, "conflict", f"Somebody made {entry.target} anew since; it is left as it is.")
-        target = replace(entry.target, uid=_uid(live))
-        await self.cluster.delete(target, is_dry_run=is_dry_run)
-        return _step(entry, "success", f"{entry.target} {_would(is_dry_run=is_dry_run)} removed.")
+        target = replace(entry.target, uid=uid(live))
+        await self.cluster.delete(target, is_dry_run=self.is_dry_run)
+        return _step(entry, "success", f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} removed.")
+
+    async def _left_to_controller(self, entry: SnapshotEntry) -> UndoStep:
+        owner = owners.controller_of(entry.before or {}) or {}
+        told = f"{entry.target} belongs to a controller, which has replaced it itself."
+        if owner.get("kind") and owner.get("name"):
+            target = Resource(
+                owner["kind"], owner["name"], entry.target.namespace, owner.get("apiVersion", ""), owner.get("uid")
+            )
+            self.unsettled.append((entry, target))
+        return _step(entry, "skipped", told)
+
+    async def _autoscaler(self, target: Resource) -> tuple[int, int] | None:
+        """(min, max) of the autoscaler that keeps its replicas."""
+        workload = await self.cluster.workload(target)
+        return workload.hpa_range if workload else None
+
+    async def _holders(self, entry: SnapshotEntry) -> str:
+        if entry.target.kind != "ServiceAccount":
+            return ""
+        pods = await self.cluster.listed("Pod", entry.target.namespace)
+        return undo_texts.holders(entry.target.name, pods)
+
+    async def _give_fields_back(self, target: Resource, versions: tuple[Manifest, Manifest], written: Manifest) -> None:
+        """Who managed the fields manages them again; a best effort, for the values are back already."""
+        live: Manifest | None = written
+        for _ in range(_ATTEMPTS):
+            if live is None:
+                return
+            fields = owners.fields_of_before(*versions, live, us=FIELD_MANAGER)
+            if fields is None:
+                return
+            metadata = {**live["metadata"], "managedFields": [*fields, *owners.status_entries(live)]}
+            try:
+                await self.cluster.replace({**live, "metadata": metadata}, is_dry_run=False)
+            except StaleError:
+                live = await self.cluster.read(target)
+            except ResolverError:
+                return
+            else:
+                return
+
+    async def settle(self) -> dict[int, str]:
+        """Waits until what was put back is as ready as before, and says how ready it is; by seq."""
+        told: dict[int, str] = {}
+        waiting = [] if self.is_dry_run else self.unsettled
+        looks = max(1, int(self.manager.settle_seconds / _LOOK_SECONDS))
+        for look in range(looks + 1):
+            still = []
+            for entry, target in waiting:
+                try:
+                    live = await self.cluster.read(target)
+                except ResolverError:
+                    continue
+                is_owner = target != entry.target
+                before = live if is_owner and live else entry.before or {}
+                told[entry.seq] = undo_texts.readiness(target, live)
+                if live is not None and not (
+                    recreation.is_whole(live) if is_owner else recreation.is_settled(before, live)
+                ):
+                    still.append((entry, target))
+            waiting = still
+            if not waiting or look == looks:
+                break
+            await asyncio.sleep(_LOOK_SECONDS)
+        return told
 
 
 def _step(entry: SnapshotEntry, status: str, sentence: str) -> UndoStep:
-    return UndoStep(entry.seq, _command(entry.target, is_creation=entry.before is None), status, sentence)
+    return UndoStep(entry.seq, undo_texts.command(entry.target, is_creation=entry.before is None), status, sentence)
 
 
-def _command(target: Resource, *, is_creation: bool) -> str:
-    """The kubectl line equivalent to the undo; the file is the snapshot's entry."""
-    where = f" -n {target.namespace}" if target.namespace else ""
-    if is_creation:
-        return f"kubectl delete {target.kind.lower()} {target.name}{where}"
-    return f"kubectl replace -f snapshot/{target.kind.lower()}-{target.name}.yaml{where}"
+def _replicas(manifest: Manifest) -> object:
+    spec = manifest.get("spec")
+    return spec.get("replicas") if isinstance(spec, dict) else None
 
 
-def _would(*, is_dry_run: bool) -> str:
-    return "would be" if is_dry_run else "was"
+def _is_resumed(live: Manifest, manifest: Manifest) -> bool:
+    return bool(live.get("spec", {}).get("suspend")) and not manifest.get("spec", {}).get("suspend")
 
 
-def _uid(manifest: Manifest) -> str | None:
-    uid = manifest.get("metadata", {}).get("uid")
-    return None if uid is None else str(uid)
+def uid(manifest: Manifest | None) -> str | None:
+    found = (manifest or {}).get("metadata", {}).get("uid")
+    return None if found is None else str(found)
 
 
-def _is_ending(manifest: Manifest) -> bool:
+def is_ending(manifest: Manifest) -> bool:
     return manifest.get("metadata", {}).get("deletionTimestamp") is not None
-
-
-def _conflict_sentence(entry: SnapshotEntry, fields: tuple[str, ...], live: Manifest) -> str:
-    """Both versions of each field, but of a Secret only the names."""
-    shown = []
-    for field in fields[:5]:
-        if entry.target.kind == "Secret":
-            shown.append(field)
-        else:
-            ours, theirs = _at(meaning(entry.after or {}), field), _at(meaning(live), field)
-            shown.append(f"{field} (ours {_short(ours)}, now {_short(theirs)})")
-    return f"Somebody changed {entry.target} since, nothing is overwritten: {', '.join(shown)}."
-
-
-def _at(manifest: dict[str, Any], path: str) -> object:
-    value: Any = manifest
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"  # noqa: PLR2004  a line on a card

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.effects import Effect, Judged
@@ -99,10 +99,13 @@ class GatedToolbox:
         return await self.store.add_snapshot_entry(self.resolution, entry), entry
 
     async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        after = await self.cluster.read(entry.target)
-        done = SnapshotEntry(
-            entry.seq, entry.target, entry.change, entry.before, after, is_after_read=True, state="done"
-        )
+        """The version after the change. What cannot be read now stays unread, and undo knows it."""
+        try:
+            after = await self.cluster.read(entry.target)
+        except ResolverError:
+            done = replace(entry, state="done")
+        else:
+            done = replace(entry, after=after, is_after_read=True, state="done")
         await self.store.update_snapshot_entry(snapshot_id, done)
 
     async def _run(self, judged: Judged) -> ToolAnswer:

@@ -4,13 +4,14 @@ S is the object before the change, A after it, L live at the time of the undo.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.effects import Change
 from core.snapshot import Manifest
 
-_SERVER_METADATA = [
+SERVER_METADATA = (
     "uid",
     "resourceVersion",
     "generation",
@@ -19,26 +20,48 @@ _SERVER_METADATA = [
     "managedFields",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
-]
-_DERIVED_ANNOTATIONS = frozenset(
-    {
-        "deployment.kubernetes.io/revision",
-        "deployment.kubernetes.io/desired-replicas",
-        "deployment.kubernetes.io/max-replicas",
-        "deployment.kubernetes.io/revision-history",
-        "deprecated.daemonset.template.generation",
-        "kubernetes.io/change-cause",
-    }
 )
+_DERIVED_ANNOTATIONS = (
+    "deployment.kubernetes.io/revision",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deployment.kubernetes.io/revision-history",
+    "deprecated.daemonset.template.generation",
+    "kubernetes.io/change-cause",
+    "autoscaling.alpha.kubernetes.io/",
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+    "volume.kubernetes.io/selected-node",
+    "volume.kubernetes.io/storage-provisioner",
+    "volume.beta.kubernetes.io/storage-provisioner",
+)
+"""Written by controllers; those that end in "/" are prefixes."""
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+REPLICAS = ("spec", "replicas")
+_NODE_TAINTS = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+_NODE_PARTS = ("unschedulable", "taints")
+_LIST_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("containers", "initContainers", "ephemeralContainers", "env", "volumes"), ("name",)),
+    **dict.fromkeys(("imagePullSecrets", "webhooks", "secrets"), ("name",)),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "ports": ("containerPort", "port", "protocol"),
+    "taints": ("key", "effect"),
+    "hostAliases": ("ip",),
+    "ownerReferences": ("uid",),
+}
+"""What the API server tells the elements of a list apart by; lists that are not named here are one value."""
 _ABSENT = object()
+Json = dict[str, Any]
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """What to write: the live object with the change's fields put back."""
+    """What to write: the live object with the change's fields put back, but those in `left` to somebody else."""
 
-    manifest: dict[str, Any]
+    manifest: Json
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,119 +72,214 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
+class Clash:
+    """A field that the change set to `ours` and somebody else to `theirs` since; None where it is absent."""
+
+    field: str
+    ours: object
+    theirs: object
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
-    """A field that the change and somebody else both changed; nothing of this object is overwritten."""
+    """Fields that the change and somebody else both changed; nothing of this object is overwritten."""
 
-    fields: tuple[str, ...]
+    clashes: tuple[Clash, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(clash.field for clash in self.clashes)
 
 
-def plan_restore(before: Manifest, after: Manifest, live: Manifest) -> Restore | Nothing | Conflict:
-    """Fields the change touched go back where live still equals after; a field that both changed is a conflict."""
+def plan_restore(
+    before: Manifest, after: Manifest, live: Manifest, *, left_alone: Collection[Path] = ()
+) -> Restore | Nothing | Conflict:
+    """Fields the change touched go back where live still equals after; a field that both changed is a conflict.
+
+    A field of `left_alone` belongs to a controller (an autoscaler's replicas): it stays as it is live.
+    """
     s, a, current = meaning(before), meaning(after), meaning(live)
     if current == s:
         return Nothing("It is as it was before already.")
-    if _without_restart(s) == _without_restart(a):
+    if s == a:
+        return Nothing("It was not changed.")
+    if without_restart(s) == without_restart(a):
         return Nothing("Only a restart was asked for; there is nothing to put back.")
+    work = _Work(frozenset(left_alone))
     merged = copy.deepcopy(dict(live))
-    conflicts: list[str] = []
-    _merge((s, a, current), merged, path=(), conflicts=conflicts)
-    if conflicts:
-        return Conflict(tuple(conflicts))
+    work.merge((s, a, current), merged, path=())
+    if work.clashes:
+        return Conflict(tuple(work.clashes))
     _keep_derived(live, merged)
     if meaning(merged) == current:
-        return Nothing("What was changed is back already.")
-    return Restore(merged)
+        kept = f" {', '.join(work.left)} is left to the autoscaler." if work.left else ""
+        return Nothing(f"What was changed is back already.{kept}" if not work.left else f"Nothing is put back:{kept}")
+    return Restore(merged, tuple(work.left))
 
 
-def _keep_derived(live: Manifest, merged: dict[str, Any]) -> None:
-    """Annotations that others keep stay as they are, also where the map they stand in was put back."""
-    annotations = live.get("metadata", {}).get("annotations") or {}
-    derived = {name: value for name, value in annotations.items() if name in _DERIVED_ANNOTATIONS}
-    if derived:
-        merged["metadata"].setdefault("annotations", {}).update(derived)
+def assumed_after(before: Manifest, live: Manifest, change: Change) -> Manifest:
+    """What the change left, where nobody read it: of a workload only the field that such a change writes is ours."""
+    field = {
+        Change.SCALE: "replicas",
+        Change.SET_IMAGE: "template",
+        Change.UNDO: "template",
+        Change.RESTART: "template",
+    }.get(change)
+    old, now = before.get("spec"), live.get("spec")
+    if field is None or not isinstance(old, dict) or not isinstance(now, dict) or "template" not in old:
+        return live
+    spec = {key: value for key, value in old.items() if key != field} | ({field: now[field]} if field in now else {})
+    metadata = {**before["metadata"], "uid": live["metadata"].get("uid")}
+    return {**before, "metadata": metadata, "spec": spec}
 
 
-def meaning(manifest: Manifest) -> dict[str, Any]:
-    """The part that carries meaning: no status, no fields of the API server, no derived annotations."""
+def meaning(manifest: Manifest) -> Json:
+    """The part that carries meaning: no status, no fields of the API server, no annotations of controllers."""
     plain = copy.deepcopy({key: value for key, value in manifest.items() if key != "status"})
     metadata = plain.get("metadata", {})
-    for name in _SERVER_METADATA:
+    for name in SERVER_METADATA:
         metadata.pop(name, None)
+    drop_derived_annotations(metadata)
+    match plain.get("kind"):
+        case "Node":
+            spec = plain.get("spec") or {}
+            plain["spec"] = {key: spec[key] for key in _NODE_PARTS if spec.get(key)}
+            taints = [one for one in spec.get("taints") or [] if not _is_node_taint(one)]
+            _set_or_drop(plain["spec"], "taints", taints)
+        case "ClusterRole" if plain.get("aggregationRule"):
+            plain.pop("rules", None)
+        case "PersistentVolume":
+            claim = (plain.get("spec") or {}).get("claimRef") or {}
+            claim.pop("uid", None)
+            claim.pop("resourceVersion", None)
+        case _:
+            pass
+    return plain
+
+
+def drop_derived_annotations(metadata: Json) -> None:
+    """In place; an empty map of annotations goes too, for the API server keeps none."""
     annotations = metadata.get("annotations")
     if isinstance(annotations, dict):
-        for name in _DERIVED_ANNOTATIONS:
-            annotations.pop(name, None)
+        for name in [name for name in annotations if _is_derived(name)]:
+            annotations.pop(name)
         if not annotations:
             metadata.pop("annotations")
-    return plain
 
 
-def to_create(before: Manifest) -> dict[str, Any]:
-    """A manifest that can be created again: nothing the server sets, no dangling owner, no node, no token volume."""
-    plain = copy.deepcopy({key: value for key, value in before.items() if key != "status"})
-    metadata = plain["metadata"]
-    for name in (*_SERVER_METADATA, "ownerReferences"):
-        metadata.pop(name, None)
-    for name in _DERIVED_ANNOTATIONS:
-        (metadata.get("annotations") or {}).pop(name, None)
-    if plain.get("kind") == "Pod":
-        _unbind_pod(plain.get("spec", {}))
-    if plain.get("kind") == "Service":
-        spec = plain.get("spec", {})
-        if spec.get("clusterIP") != "None":
-            spec.pop("clusterIP", None)
-            spec.pop("clusterIPs", None)
-    return plain
-
-
-def _unbind_pod(spec: dict[str, Any]) -> None:
-    for name in ("nodeName", "priority", "ephemeralContainers"):
-        spec.pop(name, None)
-
-    def is_injected(name: object) -> bool:
-        return str(name).startswith("kube-api-access-")
-
-    spec["volumes"] = [one for one in spec.get("volumes", []) if not is_injected(one.get("name"))]
-    for container in (*spec.get("containers", []), *spec.get("initContainers", [])):
-        mounts = [one for one in container.get("volumeMounts", []) if not is_injected(one.get("name"))]
-        container["volumeMounts"] = mounts
-
-
-def has_controller(manifest: Manifest) -> bool:
-    owners = manifest.get("metadata", {}).get("ownerReferences") or []
-    return any(owner.get("controller") for owner in owners)
-
-
-Json = dict[str, Any]
-
-
-def _merge(versions: tuple[Json, Json, Json], merged: Json, *, path: tuple[str, ...], conflicts: list[str]) -> None:
-    """Walks what the change touched (S ≠ A) and puts it back into `merged`, in place; `versions` are S, A and live."""
-    s, a, current = versions
-    for key in {*s, *a}:
-        old, new = s.get(key, _ABSENT), a.get(key, _ABSENT)
-        if old == new or key == RESTARTED:
-            continue
-        now = current.get(key, _ABSENT)
-        if isinstance(old, dict) and isinstance(new, dict) and isinstance(now, dict):
-            _merge((old, new, now), merged[key], path=(*path, key), conflicts=conflicts)
-        elif now == old:
-            continue
-        elif now != new:
-            conflicts.append(".".join((*path, key)))
-        elif old is _ABSENT:
-            merged.pop(key, None)
-        elif isinstance(old, Mapping | list):
-            merged[key] = copy.deepcopy(old)
-        else:
-            merged[key] = old
-
-
-def _without_restart(manifest: dict[str, Any]) -> dict[str, Any]:
+def without_restart(manifest: Json) -> Json:
     plain = copy.deepcopy(manifest)
     template = plain.get("spec", {}).get("template", {}) if isinstance(plain.get("spec"), dict) else {}
-    metadata = template.get("metadata") or {}
+    metadata = (template.get("metadata") or {}) if isinstance(template, dict) else {}
     (metadata.get("annotations") or {}).pop(RESTARTED, None)
     if metadata.get("annotations") in ({}, None):
         metadata.pop("annotations", None)
     return plain
+
+
+def _is_derived(annotation: str) -> bool:
+    return any(annotation == one or (one.endswith("/") and annotation.startswith(one)) for one in _DERIVED_ANNOTATIONS)
+
+
+def _is_node_taint(taint: Mapping[str, Any]) -> bool:
+    """Taints that the node's own controllers set and remove."""
+    return str(taint.get("key", "")).startswith(_NODE_TAINTS)
+
+
+def _set_or_drop(place: Json, key: str, value: object) -> None:
+    if value:
+        place[key] = value
+    else:
+        place.pop(key, None)
+
+
+def _keep_derived(live: Manifest, merged: Json) -> None:
+    """What others keep stays as it is, also where the map or list it stands in was put back."""
+    annotations = live.get("metadata", {}).get("annotations") or {}
+    derived = {name: value for name, value in annotations.items() if _is_derived(name)}
+    if derived:
+        merged["metadata"].setdefault("annotations", {}).update(derived)
+    if live.get("kind") == "Node":
+        theirs = [one for one in (live.get("spec") or {}).get("taints") or [] if _is_node_taint(one)]
+        ours = [one for one in merged["spec"].get("taints") or [] if not _is_node_taint(one)]
+        _set_or_drop(merged["spec"], "taints", [*ours, *theirs])
+
+
+class _Work:
+    """One three-way merge: what clashed, and what was left to somebody else."""
+
+    def __init__(self, left_alone: frozenset[Path]) -> None:
+        self.clashes: list[Clash] = []
+        self.left: list[str] = []
+        self._left_alone = left_alone
+
+    def merge(self, versions: tuple[Json, Json, Json], merged: Json, *, path: Path) -> None:
+        """Walks what the change touched (S ≠ A) and puts it back into `merged`; `versions` are S, A and live."""
+        s, a, current = versions
+        for key in sorted({*s, *a}):
+            old, new, now = (one.get(key, _ABSENT) for one in (s, a, current))
+            if old != new and key != RESTARTED and now != old:
+                self._merge_one((old, new, now), merged, path=(*path, key))
+
+    def _merge_one(self, versions: tuple[Any, Any, Any], merged: Json, *, path: Path) -> None:
+        old, new, now = versions
+        key = path[-1]
+        if all(isinstance(one, dict) for one in versions):
+            self.merge((old, new, now), merged[key], path=path)
+        elif now == new and path in self._left_alone:
+            self.left.append(_words(path))
+        elif now == new:
+            if old is _ABSENT:
+                merged.pop(key, None)
+            else:
+                merged[key] = copy.deepcopy(old)
+        elif (keyed := _keyed_lists(key, versions)) is not None:
+            merged[key] = self._merged_list(keyed, path=path)
+        else:
+            self.clashes.append(Clash(_words(path), _shown(new), _shown(now)))
+
+    def _merged_list(self, keyed: "tuple[Json, Json, Json]", *, path: Path) -> list[Any]:
+        """The live list with the change's elements put back, each where it stood before."""
+        together: Json = copy.deepcopy(keyed[2])
+        self.merge(keyed, together, path=path)
+        order = list(together)
+        for place, name in enumerate(keyed[0]):
+            if name in together and name not in keyed[2]:
+                order.remove(name)
+                earlier = [one for one in list(keyed[0])[:place] if one in order]
+                order.insert(order.index(earlier[-1]) + 1 if earlier else 0, name)
+        return [together[name] for name in order]
+
+
+def _keyed_lists(field: str, versions: tuple[Any, Any, Any]) -> tuple[Json, Json, Json] | None:
+    """The three lists as maps by what tells their elements apart; None where they have no such thing."""
+    names = _LIST_KEYS.get(field)
+    if names is None:
+        return None
+    found: list[Json] = []
+    for version in versions:
+        elements = [] if version is _ABSENT else version
+        if not isinstance(elements, list) or not all(isinstance(one, dict) for one in elements):
+            return None
+        keyed = {_element_name(one, names): one for one in elements}
+        if len(keyed) != len(elements):
+            return None
+        found.append(keyed)
+    return found[0], found[1], found[2]
+
+
+def _element_name(element: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return "/".join(str(element[name]) for name in names if name in element)
+
+
+def _words(path: Path) -> str:
+    """`spec.template.spec.containers[web].image`."""
+    told = ""
+    for place, part in enumerate(path):
+        is_element = place > 0 and path[place - 1] in _LIST_KEYS and place + 1 <= len(path)
+        told += f"[{part}]" if is_element else f"{'.' if told else ''}{part}"
+    return told
+
+
+def _shown(value: object) -> object:
+    return None if value is _ABSENT else value

@@ -33,6 +33,7 @@ def open_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=10,
         pool_pre_ping=True,
+        hide_parameters=True,
         pool_timeout=10,
         connect_args={"server_settings": _LIMITS, "timeout": 5, "command_timeout": 30},
     )

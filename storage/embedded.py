@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ MAJOR = "18"
 _SOCKET_PATH_LIMIT = 90
 _SERVER = "-c shared_buffers=64MB -c max_connections=100 -c listen_addresses= -c log_min_messages=warning"
 _CARELESS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+ANSWER_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +69,27 @@ def open_embedded(data: Path, *, is_durable: bool = True) -> Iterator[str]:
             "The embedded PostgreSQL needs Linux or macOS; set DATABASE_URL to a PostgreSQL server."
         )
     place = _place(data)
-    with ExitStack() as using:
-        with locked(place.folder / "start.lock"):
-            _initialise(place)
-            using.enter_context(locked(place.folder / "users.lock", is_shared=True))
-            if not _is_up(place):
-                _start(place, is_durable=is_durable)
-            _watch(place)
-        yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
+    try:
+        with ExitStack() as using:
+            with locked(place.folder / "start.lock"):
+                _initialise(place)
+                using.enter_context(locked(place.folder / "users.lock", is_shared=True))
+                if not _is_up(place):
+                    _start(place, is_durable=is_durable)
+                _watch(place)
+            yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
+    finally:
+        _stop_if_last(place)
+
+
+def _stop_if_last(place: _Place) -> None:
+    """At once, so that its folder can be removed; after a kill -9 the watchdog does it."""
+    with locked(place.folder / "start.lock"):
+        try:
+            with locked(place.folder / "users.lock", is_waiting=False):
+                place.run("pg_ctl", "stop", "-m", "fast", "-w", "-t", "30", "-s", "-D", str(place.data))
+        except BlockingIOError:
+            return
 
 
 def _place(data: Path) -> _Place:
@@ -146,11 +162,18 @@ def _initialise(place: _Place) -> None:
 
 
 def _is_up(place: _Place) -> bool:
-    return place.run("pg_isready", "-q", "-h", str(place.sockets), "-t", "2").returncode == 0
+    """Whether it runs; one that runs is given time to answer (recovery, a busy machine)."""
+    _drop_stale_pid(place)
+    if place.run("pg_ctl", "status", "-D", str(place.data)).returncode != 0:
+        return False
+    for _ in range(ANSWER_TRIES):
+        if place.run("pg_isready", "-q", "-h", str(place.sockets), "-t", "3").returncode == 0:
+            return True
+        time.sleep(0.2)
+    raise UnavailableError(f"The embedded PostgreSQL in {place.folder} runs but does not answer; see its server.log.")
 
 
 def _start(place: _Place, *, is_durable: bool) -> None:
-    _drop_stale_pid(place)
     options = f"-k {place.sockets} {_SERVER}" + ("" if is_durable else f" {_CARELESS}")
     log = place.folder / "server.log"
     started = place.run("pg_ctl", "start", "-w", "-t", "60", "-s", "-D", str(place.data), "-l", str(log), "-o", options)

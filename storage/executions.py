@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.effects import Change
-from core.errors import LeaseLostError
+from core.errors import LeaseLostError, StaleError
 from core.execution import CommandRecord
 from core.history import Entry, Happened
 from core.resolution import Resolution, SnapshotId
@@ -83,6 +83,7 @@ class Executions:
     async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
         async with connected(self.engine) as connection:
             await _require_lease(connection, resolution)
+            await _require_sole_writer(connection, resolution, entry.target)
             snapshot_id = await self._snapshot_id(connection, resolution)
             await connection.execute(
                 text(
@@ -126,10 +127,15 @@ class Executions:
 
     async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
         async with connected(self.engine) as connection:
-            owner = await connection.scalar(
-                text("SELECT resolution_id::text FROM snapshot WHERE id = CAST(:id AS uuid)"), {"id": snapshot_id}
+            found = await connection.execute(
+                text(
+                    "SELECT s.resolution_id::text AS owner, e.key_id FROM snapshot s JOIN snapshot_entry e"
+                    " ON e.snapshot_id = s.id WHERE s.id = CAST(:id AS uuid) AND e.seq = :seq FOR UPDATE OF e"
+                ),
+                {"id": snapshot_id, "seq": entry.seq},
             )
-            bound_to = binding(str(owner), snapshot_id, seq=entry.seq, side="after")
+            row = found.one()
+            bound_to = binding(row.owner, snapshot_id, seq=entry.seq, side="after")
             await connection.execute(
                 text(
                     "UPDATE snapshot_entry SET after = :after, is_after_read = :is_read, state = :state"
@@ -138,7 +144,7 @@ class Executions:
                 {
                     "id": snapshot_id,
                     "seq": entry.seq,
-                    "after": self.sealer.seal(entry.after, bound_to=bound_to),
+                    "after": self.sealer.seal(entry.after, bound_to=bound_to, with_key=row.key_id),
                     "is_read": entry.is_after_read,
                     "state": entry.state,
                 },
@@ -191,6 +197,30 @@ async def _require_lease(connection: AsyncConnection, resolution: Resolution) ->
     )
     if held is None:
         raise LeaseLostError("This run may change nothing any more: it was stopped, or another worker took it over.")
+
+
+async def _require_sole_writer(connection: AsyncConnection, resolution: Resolution, target: Resource) -> None:
+    """Locks the object's name until the transaction ends: two resolutions at work never change one object."""
+    values = {"id": resolution.id, "kind": target.kind, "name": target.name, "namespace": target.namespace}
+    await connection.execute(
+        text(
+            "SELECT pg_advisory_xact_lock(hashtextextended("
+            "concat_ws('/', CAST(:kind AS text), CAST(:namespace AS text), CAST(:name AS text)), 0))"
+        ),
+        values,
+    )
+    other = await connection.scalar(
+        text(
+            "SELECT r.id::text FROM snapshot_entry e JOIN snapshot s ON s.id = e.snapshot_id"
+            " JOIN resolution r ON r.id = s.resolution_id"
+            " WHERE r.id <> CAST(:id AS uuid) AND r.state IN ('executing', 'verifying', 'rolling_back')"
+            " AND e.target ->> 'kind' = :kind AND e.target ->> 'name' = :name"
+            " AND e.target ->> 'namespace' IS NOT DISTINCT FROM CAST(:namespace AS text) LIMIT 1"
+        ),
+        values,
+    )
+    if other is not None:
+        raise StaleError(f"Resolution {other} is at work on {target}; only one changes an object at a time.")
 
 
 async def _tell(connection: AsyncConnection, entry: Entry) -> None:

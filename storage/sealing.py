@@ -17,35 +17,47 @@ _NONCE = 12
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Encrypts with one 32-byte key; `key_id` names it without telling it."""
+    """Encrypts with `key` (32 bytes) and opens what it or one of the `older` keys sealed.
+
+    `key_id` names a key without telling it.
+    """
 
     key: bytes
+    older: tuple[bytes, ...] = ()
 
     @property
     def key_id(self) -> str:
-        return hashlib.sha256(b"ir-key-id" + self.key).hexdigest()[:16]
+        return key_id(self.key)
 
-    def seal(self, manifest: Manifest | None, *, bound_to: str) -> bytes | None:
+    def seal(self, manifest: Manifest | None, *, bound_to: str, with_key: str | None = None) -> bytes | None:
+        """`with_key` is the id of a key that the other side of the entry was sealed with, None for the present one."""
         if manifest is None:
             return None
+        key = self.key if with_key is None else self._named(with_key)
         nonce = os.urandom(_NONCE)
         plain = json.dumps(manifest, separators=(",", ":")).encode()
-        return nonce + AESGCM(self.key).encrypt(nonce, plain, bound_to.encode())
+        return nonce + AESGCM(key).encrypt(nonce, plain, bound_to.encode())
 
     def unseal(self, sealed: bytes | None, *, bound_to: str, key_id: str) -> dict[str, Any] | None:
-        """RollbackFailedError for an edited or foreign snapshot, or one of another key."""
+        """RollbackFailedError for an edited or foreign snapshot, or one of a key that is not known here."""
         if sealed is None:
             return None
-        if key_id != self.key_id:
-            raise RollbackFailedError(
-                "The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY."
-            )
         try:
-            plain = AESGCM(self.key).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
+            plain = AESGCM(self._named(key_id)).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
         except InvalidTag as error:
             raise RollbackFailedError("The snapshot was altered or belongs elsewhere; it is refused.") from error
         manifest: dict[str, Any] = json.loads(plain)
         return manifest
+
+    def _named(self, wanted: str) -> bytes:
+        for key in (self.key, *self.older):
+            if key_id(key) == wanted:
+                return key
+        raise RollbackFailedError("The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY.")
+
+
+def key_id(key: bytes) -> str:
+    return hashlib.sha256(b"ir-key-id" + key).hexdigest()[:16]
 
 
 def binding(resolution_id: str, snapshot_id: str, *, seq: int, side: str) -> str:

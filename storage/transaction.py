@@ -14,6 +14,7 @@ from core.execution import Outcome
 from core.findings import IncidentContext
 from core.history import Entry
 from core.overview import Pause
+from core.permit import Permit
 from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State, may_move
 from core.snapshot import UndoReport
 from storage import history
@@ -22,6 +23,7 @@ from storage.database import CHANNEL
 from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
 
 _AGENTS_LOCK = 7_214_019
+_WRITING = frozenset({State.EXECUTING, State.VERIFYING, State.ROLLING_BACK})
 _NEVER_WAKES = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED, State.ROLLED_BACK})
 
 
@@ -223,6 +225,15 @@ class PostgresTransaction:
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
         found = await self._run("SELECT count(*) FROM resolution WHERE state = 'executing' AND lease_until > now()")
         return int(found.scalar_one())
+
+    async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
+        found = await self._run(
+            f"SELECT {APPROVAL} FROM approval a JOIN resolution r ON r.approval_id = a.id"
+            " WHERE r.state = ANY(:states) AND r.id <> CAST(:id AS uuid)",
+            states=[state.value for state in _WRITING],
+            id=besides,
+        )
+        return tuple(approval_of(row).permit for row in found)
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
         await self._run(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 POLL_SECONDS = 2.0
@@ -28,22 +28,27 @@ def main() -> None:
     """Ends itself once it has stopped the server."""
     folder, pg_ctl = Path(sys.argv[1]), sys.argv[2]
     account = int(sys.argv[3]) if len(sys.argv) > 3 else None  # noqa: PLR2004  the optional third argument
-    with locked(folder / "watchdog.lock"):
+    with ExitStack() as holding:
+        holding.enter_context(locked(folder / "watchdog.lock"))
         sys.stdout.write("watching\n")
         sys.stdout.flush()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        while not _stopped(folder, pg_ctl, account):
+        while not _stopped(folder, pg_ctl, account, holding=holding):
             time.sleep(POLL_SECONDS)
 
 
-def _stopped(folder: Path, pg_ctl: str, account: int | None) -> bool:
-    """Nobody can join between the look and the stop: joining takes start.lock first."""
+def _stopped(folder: Path, pg_ctl: str, account: int | None, *, holding: ExitStack) -> bool:
+    """Nobody can join between the look and the stop: joining takes start.lock first.
+
+    The watchdog's own lock is given back before that one, or who joins next would take this watchdog for theirs.
+    """
     if not folder.exists():
         return True
     with locked(folder / "start.lock"):
         try:
             with locked(folder / "users.lock", is_waiting=False):
                 _stop(folder, pg_ctl, account)
+                holding.close()
                 return True
         except BlockingIOError:
             return False

@@ -97,9 +97,7 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         model = None if wanted.has_real_model else await using.enter_async_context(open_scripted_model(demo_script))
         slack = None
         if not wanted.has_real_slack:
-            slack = await using.enter_async_context(
-                open_local_slack(wanted.slack_port, page=wanted.page, events=["app_mention"])
-            )
+            slack = await _open_slack(using, wanted)
             restage = _breaking(simulator) if simulator is not None else wanted.restage
             if restage is not None:
                 slack.incidents, slack.on_play = side_bar(), restage
@@ -120,6 +118,18 @@ async def open_stage(wanted: Wanted) -> AsyncIterator[Stage]:
         has_incidents = simulator is not None or wanted.restage is not None
         url = settings.anthropic_base_url
         yield Stage(assembled, kubeconfig, url, model, slack, simulator, has_incidents=has_incidents)
+
+
+async def _open_slack(using: AsyncExitStack, wanted: Wanted) -> LocalSlack:
+    try:
+        return await using.enter_async_context(
+            open_local_slack(wanted.slack_port, page=wanted.page, events=["app_mention"])
+        )
+    except OSError as error:
+        raise InvalidInputError(
+            f"Cannot listen on 127.0.0.1:{wanted.slack_port}: {error.strerror}. Choose another port with --slack-port "
+            "(0: any free one)."
+        ) from error
 
 
 async def _cluster(using: AsyncExitStack, wanted: Wanted, folder: Path) -> tuple[Simulator | None, Path]:

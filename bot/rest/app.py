@@ -69,7 +69,8 @@ async def serve_rest(app: web.Application, *, host: str, port: int) -> AsyncIter
             await site.start()
         except OSError as error:
             raise ResolverError(
-                f"Cannot listen on {host}:{port}: {error.strerror}. Set INCIDENT_RESOLVER_PORT to a free port."
+                f"Cannot listen on {host}:{port}: {error.strerror}. Choose another port: "
+                "INCIDENT_RESOLVER_PORT, or --port for the demo (0: any free one)."
             ) from error
         bound = runner.addresses[0][1]
         yield f"http://{host}:{bound}"

@@ -54,8 +54,10 @@ class Endpoints:
         actor = await self._actor(request, Right.REQUEST)
         body = parse(ResolveBody, await read_body(request))
         key = request.headers.get("Idempotency-Key")
-        if key is not None and not 1 <= len(key) <= KEY_LENGTH:
-            raise InvalidInputError("Idempotency-Key must have 1 to 255 characters.", field="Idempotency-Key")
+        if key is not None and not (1 <= len(key) <= KEY_LENGTH and key.isascii() and key.isprintable()):
+            raise InvalidInputError(
+                "Idempotency-Key must have 1 to 255 printable ASCII characters.", field="Idempotency-Key"
+            )
         wanted = body.request(token_limit=self.token_limit)
         if wanted.token_limit > self.token_limit:
             raise InvalidInputError(
@@ -171,7 +173,9 @@ def history_filter(request: web.Request) -> HistoryFilter:
 
 
 def _only(request: web.Request, known: set[str]) -> None:
-    for name in request.query:
+    for name, value in request.query.items():
+        if not value.isprintable():
+            raise InvalidInputError(f"{name}: holds a control character.", field=name)
         if name not in known:
             raise InvalidInputError(f"{name}: no such parameter; there are {', '.join(sorted(known))}.", field=name)
 

@@ -1,5 +1,6 @@
 """The Bolt app: our clerks on it, one error handler, and the answers of HTTP mode."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import uuid4
@@ -14,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 log = structlog.get_logger()
 EVENTS_PATH = "/slack/events"
+_TIME = re.compile(r"[0-9]{1,12}")
 
 
 class Registering(Protocol):
@@ -50,5 +52,15 @@ def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Seq
 
 
 async def answer_request(app: AsyncApp, request: web.Request) -> web.StreamResponse:
-    """HTTP mode: one of Slack's signed requests."""
-    return await to_aiohttp_response(await app.async_dispatch(await to_bolt_request(request)))
+    """HTTP mode: one of Slack's signed requests.
+
+    Bolt parses a body, and reads the time as a number, before it looks at the signature: where it stumbles there, the
+    request is not Slack's and must not come as far as the error handler, which answers in a channel.
+    """
+    if not _TIME.fullmatch(request.headers.get("X-Slack-Request-Timestamp", "")):
+        return web.Response(status=401, text="This is not a request of Slack's.")
+    try:
+        asked = await to_bolt_request(request)
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return web.Response(status=401, text="This is not a request of Slack's.")
+    return await to_aiohttp_response(await app.async_dispatch(asked))

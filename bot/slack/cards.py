@@ -1,12 +1,13 @@
 """The card of a resolution: a pure function of its rows, for every state."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack import buttons, words
+from bot.slack import buttons, sizes, words
 from bot.slack.buttons import Signer
-from bot.slack.text import escaped, inline_code, plain
+from bot.slack.text import escaped, inline_code, one_line, plain
 from core.approval import Approval, ApprovalState
 from core.execution import CommandRecord
 from core.flow import POLICY
@@ -18,6 +19,8 @@ Block = dict[str, Any]
 SHOWN_RESOURCES = 8
 SHOWN_COMMANDS = 5
 _LINES = 6
+_QUOTED_LINES = 40
+_PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
 _RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
@@ -54,7 +57,10 @@ class Rendering:
 
 
 def resolution_card(overview: Overview, rendering: Rendering) -> Card:
-    """At most 50 blocks; block ids are new with each entry of history, as Slack asks of updated messages."""
+    """At most 50 blocks and as large as Slack takes; what is approved is the last thing to be shortened.
+
+    Block ids are new with each entry of history, as Slack asks of updated messages.
+    """
     blocks = [
         _header(overview),
         *_pause(overview),
@@ -71,6 +77,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
+    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -155,7 +162,7 @@ def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     approval = overview.approval
     if approval is None or not _is_before_work(overview):
         return []
-    lead = "*If approved, the agent may*" if approval.state is ApprovalState.PENDING else "*The agent may*"
+    lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
     undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
     blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
@@ -172,7 +179,7 @@ def _gaps(overview: Overview) -> list[Block]:
     missing = [gap for gap in overview.gaps if not gap.is_off]
     if not missing or not _is_before_work(overview):
         return []
-    told = [f"*{escaped(gap.source, 60)}*: {escaped(gap.reason, 300)}" for gap in missing]
+    told = [f"*{one_line(gap.source, 60)}*: {one_line(gap.reason, 300)}" for gap in missing]
     return [_section("🕳️ *Not known*\n" + "\n".join(f"• {one}" for one in told[:_LINES]))]
 
 
@@ -320,18 +327,19 @@ def _context(text: str) -> Block:
 
 
 def _quoted(text: str, limit: int) -> str:
-    return "\n".join(f"> {line}" for line in escaped(text, limit).splitlines()) or "> …"
+    lines = [f"> {line}" for line in re.sub(r"\n\s*\n", "\n\n", escaped(text.strip(), limit)).split("\n")]
+    return "\n".join(lines[:_QUOTED_LINES] + ["> …"] * (len(lines) > _QUOTED_LINES))
 
 
 def _bullets(sentences: Sequence[str], *, limit: int = _LINES) -> str:
-    lines = [f"• {escaped(one, 240)}" for one in sentences[:limit]]
+    lines = [f"• {one_line(one, 240)}" for one in sentences[:limit]]
     if len(sentences) > limit:
         lines.append(f"• … and {len(sentences) - limit} more (see Details)")
     return "\n".join(lines) or "• nothing"
 
 
 def _resources(resources: Sequence[Resource]) -> str:
-    shown = [f"• {escaped(str(one), 160)}" for one in resources[:SHOWN_RESOURCES]]
+    shown = [f"• {one_line(str(one), 160)}" for one in resources[:SHOWN_RESOURCES]]
     if len(resources) > SHOWN_RESOURCES:
         shown.append(f"• … and {len(resources) - SHOWN_RESOURCES} more (see Details)")
     return "\n".join(shown)

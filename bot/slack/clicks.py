@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.slack import buttons, cards, modals
+from bot.slack import buttons, modals
 from bot.slack.buttons import Signer
 from bot.slack.people import People
 from core.actor import Actor
@@ -64,7 +64,7 @@ class Clicks:
             form = modals.reject_modal(
                 self.signer.value(buttons.REJECT_FORM, id_, digest),
                 place=_place(body),
-                title=cards.card_sentence(overview),
+                overview=overview,
             )
             await self.client.views_open(trigger_id=body["trigger_id"], view=form)
 

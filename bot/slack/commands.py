@@ -22,6 +22,7 @@ SHORTEST_ID = 6
 _ID = re.compile(r"[0-9a-f-]{6,36}\Z")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _OPTION = re.compile(r"(event|client|hours)=(\S+)\Z")
+_COUNT = re.compile(r"[0-9]{1,4}\Z")
 _TEXT_LIMIT = 4_000
 _MOST_HOURS = 168
 _MOST_SHOWN = 20
@@ -186,6 +187,6 @@ def _id_and_reason(rest: str) -> tuple[str | None, str]:
 def _count(rest: str) -> int:
     if not rest:
         return 10
-    if not rest.isascii() or not rest.isdigit() or not 1 <= int(rest[:4]) <= _MOST_SHOWN:
+    if not _COUNT.match(rest) or not 1 <= int(rest) <= _MOST_SHOWN:
         raise InvalidInputError(f"history N: a whole number from 1 to {_MOST_SHOWN}.")
     return int(rest)

@@ -75,8 +75,16 @@ async def open_socket(app: AsyncApp, workspace: Workspace, *, app_token: str) ->
         await handler.close_async()  # type: ignore[no-untyped-call]  # bolt's
 
 
+def error_code(error: SlackApiError) -> str:
+    """Slack's word for it; the HTTP status where something between here and Slack answered without JSON."""
+    data = getattr(error.response, "data", None)
+    told = data.get("error") if isinstance(data, dict) else None
+    status = getattr(error.response, "status_code", None) or getattr(error.response, "status", "?")
+    return str(told or f"HTTP {status}")
+
+
 def _refusal(error: SlackApiError, setting: str) -> Exception:
-    code = str(error.response.get("error"))
+    code = error_code(error)
     if code in _REFUSED:
         return InvalidInputError(
             f"Slack refuses {setting} ({code}). Take a new one from the app's page: OAuth & Permissions for xoxb-…, "

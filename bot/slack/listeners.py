@@ -22,6 +22,7 @@ from bot.slack.commands import (
     Status,
 )
 from bot.slack.people import People
+from bot.slack.text import unescaped
 from core.actor import Actor
 from core.approvals import ApprovalEngine
 from core.errors import InvalidInputError, NotFoundError, ResolverError
@@ -68,7 +69,7 @@ class Clerk:
         root = event.get("thread_ts") or ts
         try:
             actor = await self.people.actor(event["user"], channel=channel)
-            text = event.get("text", "").partition(">")[2]
+            text = unescaped(event.get("text", "").partition(">")[2])
             asked = commands.parse_command(text, token_limit=self.token_limit)
             here = await self.cards.resolution_at(channel, root)
             told = await self._do(asked, actor, thread=(channel, root), here=here, key=f"slack:{channel}:{ts}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.slack import words
-from bot.slack.text import escaped
+from bot.slack.text import escaped, one_line
 from core.overview import Overview
 
 
@@ -22,7 +22,7 @@ def _line(overview: Overview) -> str:
     return (
         f"{sign} `{resolution.id[:8]}` {words.state_words(resolution)} · {request.action_type.value} in "
         f"{escaped(request.namespace, 70)}{level} · {words.time_token(resolution.created_at)} · "
-        f"{escaped(request.action_description, 80)}"
+        f"{one_line(request.action_description, 80)}"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.slack import buttons, cards, words
 from bot.slack.buttons import Signer
-from bot.slack.text import code, escaped, inline_code, plain
+from bot.slack.text import code, escaped, inline_code, one_line, plain
 from core.errors import InvalidInputError
 from core.overview import Overview
 from core.resolution import SnapshotId
@@ -15,9 +15,10 @@ View = dict[str, Any]
 REASON = "reason"
 REASON_LIMIT = 2_000
 _SHOWN = 12
+_BULLETS = 15
 
 
-def reject_modal(value: str, *, place: tuple[str, str], title: str) -> View:
+def reject_modal(value: str, *, place: tuple[str, str], overview: Overview) -> View:
     """Asks for a reason; carries the signed question and where the card stands."""
     return {
         "type": "modal",
@@ -28,7 +29,8 @@ def reject_modal(value: str, *, place: tuple[str, str], title: str) -> View:
         "close": _plain("Back"),
         "blocks": [
             _section(
-                f"*{escaped(title, 200)}*\nNothing will be changed. The reason stands on the card and in history."
+                f"*{cards.card_sentence(overview)}*\n"
+                "Nothing will be changed. The reason stands on the card and in history."
             ),
             {
                 "type": "input",
@@ -97,12 +99,14 @@ def _permit(overview: Overview) -> list[View]:
     approval = overview.approval
     if approval is None:
         return []
-    permit = approval.permit
+    permit, sentences = approval.permit, approval.permit.sentences()
     blocks = [
+        _section(f"*The permit*\n{_bullets(sentences[:_BULLETS])}"),
+        *([_section(_bullets(sentences[_BULLETS:]))] if len(sentences) > _BULLETS else []),
         _section(
-            f"*The permit*\n{_bullets(permit.sentences(), limit=25)}\nAt most {permit.token_limit:,} tokens, "
-            f"to be started until {words.time_token(permit.ends_at)}.\nDigest {inline_code(permit.digest)}"
-        )
+            f"At most {permit.token_limit:,} tokens, to be started until {words.time_token(permit.ends_at)}.\n"
+            f"Digest {inline_code(permit.digest)}"
+        ),
     ]
     decided = [one for one in overview.approvals if one.decided_at is not None]
     return blocks + [_section(cards.decision_words(one)) for one in decided]
@@ -171,10 +175,10 @@ def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotI
     }
 
 
-def _bullets(sentences: tuple[str, ...], *, limit: int = 15) -> str:
-    lines = [f"• {escaped(one, 180)}" for one in sentences[:limit]]
-    if len(sentences) > limit:
-        lines.append(f"• … and {len(sentences) - limit} more")
+def _bullets(sentences: tuple[str, ...]) -> str:
+    lines = [f"• {one_line(one, 180)}" for one in sentences[:_BULLETS]]
+    if len(sentences) > _BULLETS:
+        lines.append(f"• … and {len(sentences) - _BULLETS} more")
     return "\n".join(lines) or "• none"
 
 

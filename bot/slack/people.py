@@ -8,6 +8,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.connection import error_code
 from core.actor import Actor, Right
 from core.errors import NotAllowedError, UnavailableError
 from core.resolution import Person
@@ -58,7 +59,7 @@ class People:
         try:
             found = await look(id_)
         except SlackApiError as error:
-            raise UnavailableError(f"Slack did not say who this is ({error.response.get('error')}).") from error
+            raise UnavailableError(f"Slack did not say who this is ({error_code(error)}).") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnavailableError("Slack did not say who this is; try again.") from error
         self._kept[kind, id_] = (self.monotonic(), found)

@@ -10,6 +10,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.publisher import SendFailedError
 from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
+from bot.slack.connection import error_code
 from core.errors import ResolverError
 from core.overview import Overview
 from core.ports import CardSlot, Store
@@ -36,7 +37,7 @@ class CardSender:
         try:
             return await self._send(progress)
         except SlackApiError as error:
-            code = str(error.response.get("error"))
+            code = error_code(error)
             sentence = f"Slack answered {code}."
             raise SendFailedError(sentence, progress.slot, is_lasting=code in _LASTING) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -62,7 +63,7 @@ class CardSender:
                 channel=slot.channel, ts=slot.ts, text=card.text, blocks=card.blocks, metadata=_metadata(slot, 0)
             )
         except SlackApiError as error:
-            if error.response.get("error") in _GONE:
+            if error_code(error) in _GONE:
                 return await self._post(replace(slot, ts=None), card)
             raise
         return slot
@@ -75,7 +76,7 @@ class CardSender:
             return await self._post_to(channel, slot, card)
         except SlackApiError as error:
             is_elsewhere = self.home is not None and channel != self.home
-            if error.response.get("error") in _NOT_HERE and is_elsewhere:
+            if error_code(error) in _NOT_HERE and is_elsewhere:
                 return await self._post_to(str(self.home), replace(slot, reply_to=None), card)
             raise
 

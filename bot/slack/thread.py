@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack import words
+from bot.slack import sizes, words
 from bot.slack.text import code, escaped, inline_code
 from core.history import Happened, RecordedEntry
 from core.overview import Overview
@@ -12,6 +12,8 @@ from core.overview import Overview
 Block = dict[str, Any]
 LINES_PER_MESSAGE = 8
 OUTPUT_LIMIT = 700
+_MESSAGE_LIMIT = sizes.MESSAGE_LIMIT - 100 * LINES_PER_MESSAGE
+"""What is left for the lines themselves beside the JSON of their blocks."""
 ENDS = frozenset(
     {
         Happened.COMPLETED,
@@ -36,7 +38,10 @@ class Reply:
 
 
 def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]:
-    """Messages in order: what happened close together shares one; each end has its own, so that people are notified."""
+    """Messages in order: what happened close together shares one; each end has its own, so that people are notified.
+
+    None is larger than Slack takes.
+    """
     found: list[Reply] = []
     lines: list[str] = []
     seq = 0
@@ -46,19 +51,19 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]
             found.append(_end(one, overview))
             lines = []
             continue
-        lines.append(line(one))
-        seq = one.seq
-        if len(lines) == LINES_PER_MESSAGE:
+        told = line(one)
+        if len(lines) == LINES_PER_MESSAGE or sizes.size_of([*lines, told]) > _MESSAGE_LIMIT:
             found += _reply(seq, lines)
             lines = []
+        lines.append(told)
+        seq = one.seq
     return found + _reply(seq, lines)
 
 
 def _reply(seq: int, lines: Sequence[str]) -> list[Reply]:
     if not lines:
         return []
-    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}} for text in lines]
-    return [Reply(seq, "\n".join(lines)[:3_000], list(blocks))]
+    return [Reply(seq, "\n".join(lines)[:3_000], [_section(text) for text in lines])]
 
 
 def line(recorded: RecordedEntry) -> str:

@@ -1,7 +1,7 @@
 """KubernetesCluster: the port Cluster on the real API and the real kubectl."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,27 +9,31 @@ from typing import Any
 
 from kubernetes.aio import client as kubernetes_client
 
-from core.cluster import inventory, kinds
+from core.cluster import discovery, inventory, kinds
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
 from core.cluster.runner import Runner
-from core.errors import InvalidInputError, NotAllowedError, NotFoundError
+from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StepFailedError
+from core.helm_releases import Release
 from core.ports import CommandResult
+from core.redaction import redact
 from core.resources import Resource, Workload
 from core.snapshot import Manifest
 
 FIELD_MANAGER = "incident-resolver"
+HELM_SECONDS = 120.0
 
 
 @asynccontextmanager
 async def open_cluster(
-    kubeconfig: Path | None, *, kubectl: Path, seconds_per_request: float = 15.0
+    kubeconfig: Path | None, *, kubectl: Path, helm: Path | None = None, seconds_per_request: float = 15.0
 ) -> AsyncIterator["KubernetesCluster"]:
     """One identity's cluster, for as long as the block lasts.
 
     `kubeconfig` None means the service account of the pod it runs in. `kubectl` is an absolute path
-    (`runner.kubectl_path`). InvalidInputError where the kubeconfig cannot be used; nothing is asked of the API yet.
+    (`runner.kubectl_path`), `helm` one that undo may use, or None. InvalidInputError where the kubeconfig cannot be
+    used; nothing is asked of the API yet.
     """
     credentials = await load_credentials(kubeconfig)
     with tempfile.TemporaryDirectory(prefix="incident-resolver-home-") as home:
@@ -42,7 +46,7 @@ async def open_cluster(
         client.user_agent = FIELD_MANAGER
         async with client:
             api = KubernetesApi(client, seconds_per_request=seconds_per_request)
-            yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home)))
+            yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm))
 
 
 class KubernetesCluster:
@@ -82,8 +86,8 @@ class KubernetesCluster:
         return None
 
     async def read(self, resource: Resource) -> Manifest | None:
-        kind = await self._kind(resource.kind, resource.api_version)
         try:
+            kind = await self._kind(resource.kind, resource.api_version)
             return await self.api.get(kind, resource.namespace, resource.name)
         except NotFoundError:
             return None
@@ -106,6 +110,24 @@ class KubernetesCluster:
             "PUT", kind, path=path, namespace=namespace, query=_writing(is_dry_run=is_dry_run), body=manifest
         )
 
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        kind, namespace, name = await self._named(manifest)
+        path = f"{kind.path(namespace, name)}/status"
+        query = _writing(is_dry_run=False)
+        return await self.api.send("PUT", kind, path=path, namespace=namespace, query=query, body=manifest)
+
+    async def listed(self, kind: str, namespace: str | None) -> Sequence[Manifest]:
+        try:
+            return await self.api.list(await self._kind(kind, ""), namespace)
+        except NotAllowedError:
+            return ()
+
+    async def objects_of_release(self, release: Release) -> Sequence[Manifest]:
+        return await discovery.objects_of_release(self, release)
+
+    async def touched_by_deletion(self, resource: Resource) -> Sequence[Manifest]:
+        return await discovery.touched_by_deletion(self.api, resource)
+
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         if not resource.uid:
             raise InvalidInputError(f"{resource} cannot be deleted without the uid it was seen with.")
@@ -122,6 +144,13 @@ class KubernetesCluster:
             await self.api.send("DELETE", kind, path=path, namespace=resource.namespace, query=query, body=options)
         except NotFoundError:
             return
+
+    async def roll_release_back(self, release: Release) -> None:
+        line = ("rollback", release.name, str(release.revision), "-n", release.namespace)
+        kubeconfig = self._credentials.for_kubectl(release.namespace)
+        done = await self._runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
+        if done.exit_code != 0:
+            raise StepFailedError(f"helm refused to roll {release.name} back: {redact(done.output[-500:])}")
 
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float, namespace: str
@@ -147,7 +176,7 @@ class KubernetesCluster:
         for one in served:
             if one.get("kind") == name and "/" not in str(one.get("name", "/")):
                 return Kind(name, api_version, str(one["name"]), is_namespaced=one.get("namespaced") is True)
-        raise InvalidInputError(f"The Kubernetes API does not serve {name} in {api_version}.")
+        raise NotFoundError(f"The Kubernetes API does not serve {name} in {api_version}.")
 
     async def _served(self, api_version: str) -> list[dict[str, Any]]:
         root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"

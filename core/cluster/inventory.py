@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core import losses, owners
 from core.cluster import kinds
 from core.cluster.api import KubernetesApi
 from core.cluster.kinds import Kind
@@ -135,7 +136,10 @@ def _workload(inventory: Inventory, one: Object, resource: Resource, pods: list[
         images=images,
         image_history=_image_history(inventory, resource, {image for _, image in images}),
         hpa_range=_hpa_range(inventory, resource),
-        managed_by=managed_by(one),
+        managed_by=owners.managed_by(one),
+        has_scratch=losses.has_scratch((_at(one, "spec", "template", "spec") or _at(one, "spec")) or {}),
+        drops_claims=losses.drops_claims(_at(one, "spec") or {}),
+        is_ending=_is_terminating(one),
     )
 
 
@@ -184,18 +188,6 @@ def _reason(pod: Object, containers: list[Any], *, is_ready: bool) -> str:
         if last.get("reason") and last.get("exitCode") != 0:
             return str(last["reason"])
     return str(_at(pod, "status", "reason") or _condition(pod, "PodScheduled").get("reason") or "")
-
-
-def managed_by(one: Object) -> str | None:
-    labels = _at(one, "metadata", "labels") or {}
-    notes = _at(one, "metadata", "annotations") or {}
-    if "argocd.argoproj.io/instance" in labels or "argocd.argoproj.io/tracking-id" in notes:
-        return "argocd"
-    if any(key.split("/")[0] in {"kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"} for key in labels):
-        return "flux"
-    if labels.get("app.kubernetes.io/managed-by") == "Helm" or "meta.helm.sh/release-name" in notes:
-        return "helm"
-    return None
 
 
 def revisions(

@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -43,6 +43,11 @@ def kubectl_path(given: Path | None) -> Path:
     return _program(found, "KUBECTL_PATH")
 
 
+def helm_path(given: Path | None) -> Path | None:
+    """The helm to run (HELM_PATH), None where none is configured: nothing is looked for on the PATH."""
+    return _program(given, "HELM_PATH") if given is not None else None
+
+
 def _program(path: Path, setting: str) -> Path:
     if not path.is_absolute():
         raise InvalidInputError(f"{setting} is {path}, which is no absolute path.", field=setting)
@@ -58,15 +63,26 @@ def _program(path: Path, setting: str) -> Path:
 class Runner:
     """Knows the programs and their environment. `home` is a private folder that holds kubectl's cache and no more."""
 
-    def __init__(self, kubectl: Path, *, home: Path) -> None:
+    def __init__(self, kubectl: Path, *, home: Path, helm: Path | None = None) -> None:
         self._kubectl = kubectl
         self._home = home
+        self._helm = helm
 
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, kubeconfig: bytes, folder: Path, seconds: float
     ) -> CommandResult:
         """InvalidInputError where a program is not of the table. Cancelling, or `seconds`, kills every process."""
-        argvs = self._argvs(stages)
+        return await self._run(self._argvs(stages), kubeconfig=kubeconfig, folder=folder, seconds=seconds)
+
+    async def run_helm(self, arguments: Sequence[str], *, kubeconfig: bytes, seconds: float) -> CommandResult:
+        """For undo only, never a line of an agent's. StepFailedError where there is no helm."""
+        if self._helm is None:
+            raise StepFailedError("There is no helm here to roll the release back with.")
+        return await self._run(
+            [[str(self._helm), *arguments]], kubeconfig=kubeconfig, folder=self._home, seconds=seconds
+        )
+
+    async def _run(self, argvs: list[list[str]], *, kubeconfig: bytes, folder: Path, seconds: float) -> CommandResult:
         if not os.access(folder, os.X_OK):
             raise StepFailedError("The workspace folder of this resolution is gone; nothing was run.")
         started: list[asyncio.subprocess.Process] = []
@@ -92,9 +108,17 @@ class Runner:
             raise InvalidInputError("The command is too long.")
         if any("\0" in part for stage in stages for part in stage):
             raise InvalidInputError("The command holds a NUL character.")
-        if stages[0][0] != "kubectl":
-            raise InvalidInputError(f"A command begins with kubectl, not {stages[0][0]}.")
-        return [[str(self._kubectl), *stages[0][1:]], *([_filter(stage[0]), *stage[1:]] for stage in stages[1:])]
+        return [
+            [self._program(stages[0][0]), *stages[0][1:]],
+            *([_filter(stage[0]), *stage[1:]] for stage in stages[1:]),
+        ]
+
+    def _program(self, name: str) -> str:
+        if name == "kubectl":
+            return str(self._kubectl)
+        if name == "helm" and self._helm is not None:
+            return str(self._helm)
+        raise InvalidInputError(f"{name} is not configured here; a command begins with kubectl.")
 
     async def _start(
         self,

@@ -113,7 +113,9 @@ class _Reader:
     def _leading(self) -> None:
         word = self.peek()
         if not self._is_everywhere(word) and not word.startswith(("--help", "-h")):
-            raise Refused("R1b", f"Put flags after the verb; only global ones such as -n may stand before it: {word!r}.")
+            raise Refused(
+                "R1b", f"Put flags after the verb; only global ones such as -n may stand before it: {word!r}."
+            )
         name = self._long_name(word[2:].partition("=")[0]) if word.startswith("--") else ""
         is_bare_bool = name and "=" not in word and self.table.of(self.verb, name) != "value"
         if is_bare_bool and name != "help":

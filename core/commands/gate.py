@@ -12,9 +12,10 @@ from core.commands.kubectl_verdict import judge_kubectl
 from core.commands.local_files import Files, is_plain_name
 from core.commands.other_tools import TOOLS, judge_tool
 from core.commands.programs import refuse_program, refuse_unconfigured
+from core.commands.raises import raised
 from core.commands.verdicts import Verdict
 from core.effects import Judged, JudgedFile
-from core.policy.command_raises import CommandRaise, raised
+from core.policy.command_raises import CommandRaise
 from core.risk_levels import RiskLevel
 
 KUBECTL_ONLY = frozenset({"kubectl"})
@@ -57,7 +58,7 @@ def judge(
         namespaces=verdict.namespaces,
         kinds=verdict.kinds,
     )
-    return raised(judged, raises)
+    return raised(judged, raises) if raises else judged
 
 
 def _judge_first(argv: tuple[str, ...], namespace: str, programs: frozenset[str], files: "_Once | None") -> Verdict:

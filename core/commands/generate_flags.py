@@ -118,7 +118,9 @@ def text_of(table: dict[str, object]) -> str:
     if not isinstance(verbs, dict):
         raise TypeError("a table holds verbs")
     lines = ",\n".join(f"  {json.dumps(verb)}: {json.dumps(verbs[verb], sort_keys=True)}" for verb in sorted(verbs))
-    heads = "".join(f' "{name}": {json.dumps(table[name], sort_keys=True)},\n' for name in ("version", "global", "aliases"))
+    heads = "".join(
+        f' "{name}": {json.dumps(table[name], sort_keys=True)},\n' for name in ("version", "global", "aliases")
+    )
     return f'{{\n{heads} "verbs": {{\n{lines}\n }}\n}}\n'
 
 

@@ -70,7 +70,9 @@ def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
 def _refuse_identity(verb: str, name: str) -> None:
     is_kube = name.startswith("kube-") and name not in _HARMLESS_KUBE
     if is_kube or name in _IDENTITY:
-        raise Refused("R2", f"--{name} chooses an identity, a target, a program or a file; that is not yours to choose.")
+        raise Refused(
+            "R2", f"--{name} chooses an identity, a target, a program or a file; that is not yours to choose."
+        )
     if name == "output-dir":
         raise Refused("R1c", f"helm {verb} --output-dir would write files.")
 

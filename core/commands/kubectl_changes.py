@@ -20,7 +20,7 @@ _CREATED = {
     **dict.fromkeys(("quota", "role", "rolebinding", "serviceaccount"), HIGH),
     **dict.fromkeys(("namespace", "priorityclass", "clusterrole", "clusterrolebinding"), CRITICAL),
 }
-_SEVERAL_WORDS = frozenset({"set image", "set env", "label", "annotate", "taint"})
+_SEVERAL_WORDS = frozenset({"set image", "set env", "set selector", "label", "annotate"})
 """Verbs whose KEY=VALUE words name no object."""
 
 
@@ -56,6 +56,8 @@ def _judge_verb(invocation: Invocation, reasons: Reasons, files: Files | None) -
 def _judge_ordinary(invocation: Invocation, reasons: Reasons, files: Files | None) -> None:
     """A verb that changes the objects its words name: MEDIUM for one ordinary object, more for more."""
     words = without_pairs(invocation.words) if invocation.verb in _SEVERAL_WORDS else invocation.words
+    if invocation.verb == "set serviceaccount" and len(words) > 1:
+        words = words[:-1]
     targets = _targets(invocation, words)
     verb = invocation.verb
     reasons.add(MEDIUM, "R6", _one_sentence(verb, targets))

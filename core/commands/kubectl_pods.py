@@ -14,7 +14,20 @@ from core.risk_levels import RiskLevel
 _DESTRUCTIVE = frozenset(
     {
         *("rm", "rmdir", "unlink", "dd", "shred", "truncate", "mkfs", "fdisk", "wipefs", "kill", "killall", "pkill"),
-        *("shutdown", "reboot", "halt", "poweroff", "init", "mount", "umount", "iptables", "nft", "ip", "chmod", "chown"),
+        *(
+            "shutdown",
+            "reboot",
+            "halt",
+            "poweroff",
+            "init",
+            "mount",
+            "umount",
+            "iptables",
+            "nft",
+            "ip",
+            "chmod",
+            "chown",
+        ),
         *("mv", "tee", "sed", "find", "xargs", "drop", "delete", "flushall", "flushdb", "dropdb", "kubectl", "helm"),
         *("etcdctl", "nsenter", "chroot", "systemctl", "service", "crictl", "ctr", "docker", "su", "sudo"),
     }
@@ -57,7 +70,9 @@ def _judge_inner(words: tuple[str, ...], reasons: Reasons) -> None:
     program = words[0].rpartition("/")[2].lower()
     parts = {part.lower() for word in words for part in _WORD.findall(word)}
     if _INTERPRETERS.fullmatch(program):
-        reasons.add(RiskLevel.CRITICAL, "R5", f"{program} in the pod may do anything: what it is told is not read here.")
+        reasons.add(
+            RiskLevel.CRITICAL, "R5", f"{program} in the pod may do anything: what it is told is not read here."
+        )
     elif program.startswith("mkfs") or parts & _DESTRUCTIVE:
         reasons.add(RiskLevel.CRITICAL, "R5", "The command in the pod destroys or moves something.")
 

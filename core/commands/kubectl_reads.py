@@ -8,7 +8,18 @@ from core.commands.kinds import kind_of
 
 READS = frozenset(
     {
-        *("get", "describe", "logs", "top", "top pod", "top node", "explain", "events", "api-resources", "api-versions"),
+        *(
+            "get",
+            "describe",
+            "logs",
+            "top",
+            "top pod",
+            "top node",
+            "explain",
+            "events",
+            "api-resources",
+            "api-versions",
+        ),
         *("version", "cluster-info", "cluster-info dump", "auth can-i", "auth whoami", "rollout status"),
         *("rollout history", "diff", "wait", "config view", "config get-contexts", "config get-clusters"),
         *("config get-users", "config current-context", "plugin list", "options", "help", "completion bash"),
@@ -20,7 +31,9 @@ _TYPED = frozenset({"get", "describe", "wait", "rollout status", "rollout histor
 _FORMATS = frozenset({"", "wide", "name", "yaml", "json", "kyaml", "plaintext", "plaintext-openapiv2"})
 _NAMES_ONLY = frozenset({"", "wide", "name"})
 _TEMPLATES = ("jsonpath", "jsonpath-as-json", "custom-columns", "go-template", "template")
-_RAW = re.compile(r"/(livez|readyz|healthz|version|metrics|openapi|apis/metrics\.k8s\.io)(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9=&_-]*)?")
+_RAW = re.compile(
+    r"/(livez|readyz|healthz|version|metrics|openapi|apis/metrics\.k8s\.io)(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9=&_-]*)?"
+)
 _LEAST_VERBOSE_BODIES = 7
 _TOO_MUCH = {
     ("diff", "show-secrets"): ("R4", "--show-secrets would print Secrets' values."),
@@ -107,7 +120,7 @@ def _check_kustomize(invocation: Invocation) -> None:
 
 
 def _is_host(word: str) -> bool:
-    """kustomize takes `host.example/path` for a repository."""
+    """Kustomize takes `host.example/path` for a repository."""
     return "." in word.removeprefix("./").removeprefix(".").split("/")[0]
 
 

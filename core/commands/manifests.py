@@ -74,7 +74,7 @@ def documents(content: bytes) -> list[Any]:
     try:
         text = content.decode("utf-8")
         _check_plain(text)
-        found = [one for one in yaml.load_all(text, Loader=_StrictLoader) if one is not None]  # noqa: S506  a SafeLoader
+        found = [one for one in yaml.load_all(text, Loader=_StrictLoader) if one is not None]
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UnreadableError("it is no plain YAML") from error
     if len(found) > MAX_DOCUMENTS:
@@ -181,5 +181,3 @@ def _key_reasons(key: str, value: object) -> Iterator[Reason]:
         yield Reason(RiskLevel.HIGH, rule, f"It {sentence} ({key}).")
     elif value is None and key in _WHOLE_PARTS:
         yield Reason(RiskLevel.CRITICAL, "R8", f"It removes a whole part of the object ({key}).")
-
-

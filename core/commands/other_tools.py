@@ -11,7 +11,15 @@ _IDENTITY = frozenset(
     {
         *("server", "auth-token", "config", "core", "insecure", "plaintext", "port-forward", "header", "kubeconfig"),
         *("port-forward-namespace", "kube-context", "context", "cluster", "user", "token", "as", "as-group", "as-uid"),
-        *("client-crt", "client-crt-key", "server-crt", "redirect", "grpc-web-root-path", "cache-dir", "tls-server-name"),
+        *(
+            "client-crt",
+            "client-crt-key",
+            "server-crt",
+            "redirect",
+            "grpc-web-root-path",
+            "cache-dir",
+            "tls-server-name",
+        ),
         *("insecure-skip-tls-verify", "certificate-authority", "client-certificate", "client-key", "kube-api-burst"),
         *("xds-address", "authority", "cert-dir", "plugin-dir", "argocd-context", "password", "username", "c"),
     }
@@ -31,50 +39,60 @@ class Tool:
     switches: frozenset[str]
 
 
-def _tool(reads: str, high: str, critical: str, valued: str, switches: str) -> Tool:
+def _tool(*, reads: str, high: str, critical: str, valued: str, switches: str) -> Tool:
     def listed(text: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
-    return Tool(
-        listed(reads), listed(high), listed(critical), frozenset(valued.split()), frozenset(switches.split())
-    )
+    return Tool(listed(reads), listed(high), listed(critical), frozenset(valued.split()), frozenset(switches.split()))
 
 
 TOOLS = {
     "argocd": _tool(
-        "app get, app list, app diff, app history, app logs, app wait, app resources, cluster list, proj list, "
-        "proj get, repo list, version",
-        "app sync, app rollback, app set, app unset, app patch, app create, app terminate-op, app actions run, "
-        "app add-source, app remove-source",
-        "app delete, app delete-resource, app patch-resource, proj delete, proj create, proj role",
-        "o output l selector p project N app-namespace since tail timeout revision resource container c-name group kind",
-        "refresh hard-refresh show-operation show-params grpc-web health sync operation follow f client short dry-run "
-        "async",
+        reads=(
+            "app get, app list, app diff, app history, app logs, app wait, app resources, cluster list, proj list, "
+            "proj get, repo list, version"
+        ),
+        high=(
+            "app sync, app rollback, app set, app unset, app patch, app create, app terminate-op, app actions run, "
+            "app add-source, app remove-source"
+        ),
+        critical="app delete, app delete-resource, app patch-resource, proj delete, proj create, proj role",
+        valued="o output l selector p project N app-namespace since tail timeout revision resource container group",
+        switches=(
+            "refresh hard-refresh show-operation show-params grpc-web health sync operation follow f client short "
+            "dry-run async"
+        ),
     ),
     "istioctl": _tool(
-        "analyze, version, proxy-status, ps, validate, x describe, experimental describe, describe, proxy-config "
-        "cluster, proxy-config listener, proxy-config route, proxy-config endpoint, proxy-config log, pc cluster, "
-        "pc listener, pc route, pc endpoint",
-        "tag set, tag generate, waypoint apply",
-        "uninstall, install, upgrade, tag remove, waypoint delete",
-        "n namespace i istioNamespace o output revision r failure-threshold color",
-        "A all-namespaces recursive R remote short s verbose",
+        reads=(
+            "analyze, version, proxy-status, ps, validate, x describe, experimental describe, describe, proxy-config "
+            "cluster, proxy-config listener, proxy-config route, proxy-config endpoint, proxy-config log, pc cluster, "
+            "pc listener, pc route, pc endpoint"
+        ),
+        high="tag set, tag generate, waypoint apply",
+        critical="uninstall, install, upgrade, tag remove, waypoint delete",
+        valued="n namespace i istioNamespace o output revision r failure-threshold color",
+        switches="A all-namespaces recursive R remote short s verbose",
     ),
     "velero": _tool(
-        "get, describe, backup get, backup describe, backup logs, restore get, restore describe, restore logs, "
-        "schedule get, schedule describe, backup-location get, snapshot-location get, repo get, plugin get, version",
-        "backup create, create backup, schedule create, create schedule, schedule pause, schedule unpause",
-        "backup delete, delete, restore create, create restore, restore delete, schedule delete, uninstall, install, "
-        "backup-location create, backup-location set, backup-location delete",
-        "n namespace o output l selector timeout",
-        "details show-labels client-only",
+        reads=(
+            "get, describe, backup get, backup describe, backup logs, restore get, restore describe, restore logs, "
+            "schedule get, schedule describe, backup-location get, snapshot-location get, repo get, plugin get, version"
+        ),
+        high="backup create, create backup, schedule create, create schedule, schedule pause, schedule unpause",
+        critical=(
+            "backup delete, delete, restore create, create restore, restore delete, schedule delete, uninstall, "
+            "install, backup-location create, backup-location set, backup-location delete"
+        ),
+        valued="n namespace o output l selector timeout",
+        switches="details show-labels client-only",
     ),
     "flux": _tool(
-        "get, logs, events, stats, tree, trace, check, version",
-        "reconcile, suspend, resume, create",
-        "delete, uninstall, bootstrap, install",
-        "n namespace o output since tail level kind name timeout for label-selector l status-selector",
-        "A all-namespaces follow f client pre watch w no-header components dry-run",
+        reads="get, logs, events, stats, tree, trace, check, version",
+        high="reconcile, suspend, resume, create",
+        critical="delete, uninstall, bootstrap, install",
+        valued="n namespace o output since tail level kind name timeout for label-selector l status-selector",
+        switches="A all-namespaces follow f client pre watch w no-header components dry-run",
     ),
 }
 _WRITES_OR_SHOWS = frozenset({"local", "output-file", "export", "manifest", "env-file"})
@@ -94,8 +112,11 @@ def judge_tool(argv: tuple[str, ...], namespace: str) -> Verdict:
     dry_runs = [value for name, value in flags if name == "dry-run"]
     if risk is RiskLevel.LOW and unknown:
         raise Refused("R11", f"{program} --{unknown[0]} is not known to this gate.")
-    rule, sentence = "R11", {RiskLevel.LOW: "It only reads.", RiskLevel.HIGH: "It changes what it manages."}.get(
-        risk, "It deletes, or reaches the whole cluster."
+    rule, sentence = (
+        "R11",
+        {RiskLevel.LOW: "It only reads.", RiskLevel.HIGH: "It changes what it manages."}.get(
+            risk, "It deletes, or reaches the whole cluster."
+        ),
     )
     if risk is not RiskLevel.LOW:
         if dry_runs and dry_runs[-1] in {"", "true"} and "dry-run" in tool.switches and not unknown:

@@ -5,7 +5,20 @@ from core.commands.grammar import Refused
 _WRAPPERS = frozenset(
     {
         *("sudo", "su", "doas", "ssh", "nsenter", "chroot", "unshare", "xargs", "parallel", "find", "watch", "script"),
-        *("env", "timeout", "time", "nice", "nohup", "stdbuf", "command", "exec", "setsid", "ionice", "flock", "strace"),
+        *(
+            "env",
+            "timeout",
+            "time",
+            "nice",
+            "nohup",
+            "stdbuf",
+            "command",
+            "exec",
+            "setsid",
+            "ionice",
+            "flock",
+            "strace",
+        ),
     }
 )
 _INTERPRETERS = frozenset(

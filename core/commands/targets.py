@@ -28,10 +28,11 @@ class Targets:
 def targets_of(words: tuple[str, ...]) -> Targets:
     """`KIND NAME…`, `KIND/NAME…`, `KIND,KIND NAME…`, as kubectl's resource builder reads them."""
     if any("/" in word for word in words):
-        pairs = [word.partition("/")[::2] for word in words]
+        halves = [word.partition("/")[::2] for word in words]
     else:
         types = words[0].split(",") if words else []
-        pairs = [(one, name) for one in types for name in words[1:] or ("",)]
+        halves = [(one, name) for one in types for name in words[1:] or ("",)]
+    pairs = [(kind, name) for kind, several in halves for name in several.split(",")]
     kinds = tuple(kind_of(kind) for kind, _ in pairs)
     unknown = tuple(kind for kind, _ in pairs if kind_of(kind) is None)
     return Targets(kinds, tuple(name for _, name in pairs), unknown)
@@ -55,12 +56,13 @@ def has_selector(invocation: Invocation) -> bool:
 
 
 def check_names(targets: Targets) -> None:
-    """Refused for a name that no ordinary object has: a look-alike, or a word that was meant as something else."""
-    for kind, name in zip(targets.kinds, targets.names, strict=True):
-        if kind is not None and name and not _NAME.fullmatch(name) and not _may_be_odd(kind, name):
+    """Refused where the one name is none that an ordinary object has: a look-alike, or a word meant otherwise."""
+    if targets.is_one and targets.kinds[0] is not None:
+        kind, name = targets.kinds[0], targets.names[0]
+        if not _NAME.fullmatch(name) and not _may_be_odd(kind, name):
             raise Refused("R1g", f"{name!r} is no name of an object.")
 
 
 def _may_be_odd(kind: str, name: str) -> bool:
-    """RBAC names hold colons and capitals; a comma list is several names that kubectl does not take apart."""
+    """RBAC names hold colons and capitals."""
     return kind.endswith(("Role", "RoleBinding")) and re.fullmatch(r"[A-Za-z0-9:._-]+", name) is not None

@@ -1,5 +1,6 @@
 """A story of changes and their undo: what an execution records, and RollbackManager on the real API server."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,10 +47,10 @@ class Story:
             )
         )
 
-    async def undo(self, *, is_dry_run: bool = False) -> UndoReport:
-        manager = RollbackManager(self.cluster, self._record)
+    async def undo(self, *, is_dry_run: bool = False, may_run_again: Collection[int] = ()) -> UndoReport:
+        manager = RollbackManager(self.cluster, self._record, lambda: datetime.now(UTC))
         snapshot = Snapshot(SNAPSHOT, ResolutionId("r-1"), datetime.now(UTC), tuple(self.entries))
-        return await manager.rollback(snapshot, is_dry_run=is_dry_run)
+        return await manager.rollback(snapshot, is_dry_run=is_dry_run, may_run_again=may_run_again)
 
     async def live(self, target: Resource) -> dict[str, Any]:
         manifest = await self.cluster.read(target)

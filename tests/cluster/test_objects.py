@@ -7,7 +7,7 @@ import pytest
 
 from core.cluster.client import FIELD_MANAGER, KubernetesCluster, open_cluster
 from core.cluster.runner import kubectl_path
-from core.errors import InvalidInputError, NotAllowedError, StaleError, UnavailableError
+from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StaleError, UnavailableError
 from core.resources import Resource
 from tests.cluster import objects
 from tests.servers.kubernetes.server import ClusterServer
@@ -59,9 +59,14 @@ async def test_a_kind_that_is_not_known_here_is_found_by_its_api_version(cluster
     assert read["spec"] == {"holderIdentity": "a test"}
 
 
-async def test_a_kind_that_nobody_serves_is_refused(cluster: KubernetesCluster, namespace: str):
-    with pytest.raises(InvalidInputError, match=r"does not serve Gadget in example\.com/v1"):
-        await cluster.read(Resource("Gadget", "one", namespace, "example.com/v1"))
+async def test_of_a_kind_that_nobody_serves_there_is_no_object_and_none_can_be_made(
+    cluster: KubernetesCluster, namespace: str
+):
+    assert await cluster.read(Resource("Gadget", "one", namespace, "example.com/v1")) is None
+
+    gadget = {"apiVersion": "example.com/v1", "kind": "Gadget", "metadata": {"name": "one", "namespace": namespace}}
+    with pytest.raises(NotFoundError, match=r"does not serve Gadget in example\.com/v1"):
+        await cluster.create(gadget, is_dry_run=False)
 
 
 async def test_a_dry_run_of_a_creation_stores_nothing(cluster: KubernetesCluster, namespace: str):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import StaleError
+from core.errors import StaleError, StepFailedError
+from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
 from core.snapshot import Manifest
@@ -22,6 +23,7 @@ class FakeCluster:
     workloads: dict[Resource, Workload] = field(default_factory=dict)
     effects: dict[str, Callable[[], str]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
+    versions: int = 100
 
     async def workload(self, resource: Resource) -> Workload | None:
         return self.workloads.get(resource)
@@ -30,17 +32,36 @@ class FakeCluster:
         return copy.deepcopy(self.objects.get(resource))
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
+        if resource_of(manifest) in self.objects:
+            raise StaleError("The object exists already.")
+        self.versions += 1
+        given = {"uid": f"made-{self.versions}", "resourceVersion": str(self.versions)}
+        made = copy.deepcopy({**manifest, "metadata": {**manifest["metadata"], **given}})
         if not is_dry_run:
-            self.objects[resource_of(manifest)] = dict(manifest)
-        return manifest
+            self.objects[resource_of(manifest)] = made
+        return copy.deepcopy(made)
 
     async def replace(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         live = self.objects.get(resource_of(manifest))
         if live is None or live["metadata"]["resourceVersion"] != manifest["metadata"]["resourceVersion"]:
             raise StaleError("The object has been modified.")
+        self.versions += 1
+        metadata = {**manifest["metadata"], "resourceVersion": str(self.versions)}
+        written = copy.deepcopy({**manifest, "metadata": metadata})
         if not is_dry_run:
-            self.objects[resource_of(manifest)] = dict(manifest)
+            self.objects[resource_of(manifest)] = written
+        return copy.deepcopy(written)
+
+    async def replace_status(self, manifest: Manifest) -> Manifest:
+        self.objects[resource_of(manifest)]["status"] = manifest["status"]
         return manifest
+
+    async def listed(self, kind: str, namespace: str | None) -> list[Manifest]:
+        wanted = (kind, namespace)
+        return [one for resource, one in self.objects.items() if (resource.kind, resource.namespace) == wanted]
+
+    async def roll_release_back(self, release: Release) -> None:
+        raise StepFailedError(f"There is no helm here to roll {release.name} back with.")
 
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         live = self.objects.get(resource)

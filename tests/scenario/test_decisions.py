@@ -3,7 +3,8 @@
 import asyncio
 import time
 
-from core.resolution import State
+from core.ports import HistoryFilter
+from core.resolution import OPEN_STATES, State
 from tests.scenario.conftest import buttons_of, header_of, playing
 
 
@@ -246,3 +247,23 @@ async def test_a_dropped_socket_comes_back_and_clicks_work_again(play):
     await play.slack.connected(seconds=20)
     await play.click(card, "approve")
     await play.thread_with(card, "Resolved")
+
+
+async def test_two_approved_changes_of_the_same_object_run_one_after_the_other(play):
+    for _ in range(2):
+        await play.ask("crashloop")
+    await play.slack.until(lambda: len([one for one in play.slack.messages() if "approve" in buttons_of(one)]) == 2)
+    for card in [one for one in play.slack.messages() if "approve" in buttons_of(one)]:
+        await play.click(card, "approve")
+    ids = [one.resolution.id for one in await play.stage.assembled.intake.history(HistoryFilter(limit=2))]
+    at_once = 0
+    while True:
+        seen = [await play.overview(one) for one in ids]
+        writing = [one for one in seen if one.resolution.state in {State.EXECUTING, State.VERIFYING}]
+        at_once = max(at_once, len(writing))
+        if all(one.resolution.state not in OPEN_STATES for one in seen):
+            break
+        await asyncio.sleep(0.02)
+
+    assert at_once == 1
+    assert {one.resolution.state for one in seen} <= {State.COMPLETED, State.FAILED}

@@ -44,6 +44,12 @@ async def test_a_failing_messages_api_fails_the_resolution_with_what_to_do(play,
     card = await play.card("Failed")
     await play.thread_with(card, told)
 
+
+async def test_once_the_messages_api_is_back_it_is_asked_again_in_one_click(play):
+    play.stage.model.fault = Fault(401)
+    await play.until_state(await approved(play), State.FAILED)
+    card = await play.card("Failed")
+
     play.stage.model.fault = None
     await play.click(card, "ask_again")
     again = await play.card("Approval needed")
@@ -70,8 +76,14 @@ async def test_a_spent_token_budget_ends_with_last_words_and_its_figures(databas
         assert seen.outcome.ending == "budget"
         assert "tokens are spent" in seen.outcome.output
         assert seen.usage.total_tokens <= 8_000
-        told = await play.thread_with(await play.card("Restart pods"), "🪙")
-        assert "% of the token limit is used" in told
+
+
+async def test_the_thread_warns_once_at_eighty_percent_of_the_tokens(database_url):
+    async with playing(database_url, token_limit=11_100) as play:
+        done = await play.until_state(await approved(play), State.COMPLETED)
+        assert 80 <= done.usage.percent_used < 100
+        told = await play.thread_with(await play.card("Resolved"), "✅")
+        assert told.count("% of the token limit is used") == 1
 
 
 async def test_a_spent_day_starts_no_agent(database_url):

@@ -291,3 +291,45 @@ async def test_the_contracts_curl_lines_run_as_printed(play):
         subprocess.run, [*line, "-d", json.dumps(CONTRACT)], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout)["status"] == "awaiting_approval"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=x",
+        "status=zz",
+        "action_type=zz",
+        "since=yesterday",
+        "cursor=AAAA",
+        "foo=1",
+        "client_id=%00",
+        "namespace=a%0Ab",
+    ],
+)
+async def test_a_wrong_query_is_a_400_that_names_the_parameter(play, query):
+    status, problem = await play.get(f"{BASE}/history?{query}")
+    assert status == 400
+    assert problem["field"] == query.partition("=")[0]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "caf\u00e9"])
+async def test_an_idempotency_key_is_short_printable_ascii(play, key):
+    status, problem = await play.post(f"{BASE}/resolve", CONTRACT, **{"Idempotency-Key": key})
+    assert (status, problem["field"]) == (400, "Idempotency-Key")
+
+
+async def test_a_secret_that_somebody_writes_is_kept_nowhere(play):
+    secret = "xoxb-1234567890-abcdefghijkl"
+    answer = await asked(play, action_description=f"nginx fails with token={secret}")
+    await play.post(
+        f"{BASE}/approve/{answer['approval_id']}",
+        {"approved_by": "demo", "decision": "reject", "reason": f"it uses {secret}"},
+    )
+    card = await play.card("Rejected")
+    _, status = await play.get(f"{BASE}/status/{answer['resolution_id']}")
+
+    for shown in (json.dumps(status), json.dumps(card), play.thread(card)):
+        assert secret not in shown
+        assert "[redacted]" in shown

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bot.demo.cluster import controllers, installing, kinds, requests, tables
 from bot.demo.cluster.certificates import server_certificate
+from bot.demo.cluster.holds import Holds
 from bot.demo.cluster.kinds import Served
 from bot.demo.cluster.objects import Object, Objects, RefusedError
 from bot.demo.cluster.scenarios import Scenario
@@ -39,12 +40,13 @@ class Change:
 
 
 class Simulator:
-    """Objects, controllers and the HTTP side; `journal` holds every changing request."""
+    """Objects, controllers and the HTTP side; `journal` holds every changing request, `holds` those that wait."""
 
     def __init__(self) -> None:
         self.objects = Objects(utc_now)
         self.token = secrets.token_urlsafe(24)
         self.journal: list[Change] = []
+        self.holds = Holds()
         self.url = ""
         self.authority, self.tls = server_certificate(utc_now())
 
@@ -104,8 +106,10 @@ class Simulator:
             return requests.failure(401, "Unauthorized", "Unauthorized")
         status = 500
         try:
+            await self.holds.strike(request, is_after_effect=False)
             response: web.StreamResponse = await handler(request)
             status = response.status
+            await self.holds.strike(request, is_after_effect=True)
         except RefusedError as error:
             status = error.status
             return requests.failure(error.status, error.reason, str(error))

@@ -130,3 +130,18 @@ async def open_small_app(page: Path) -> AsyncIterator[SmallApp]:
         finally:
             small.may_answer.set()
             await handler.close_async()
+
+
+@asynccontextmanager
+async def in_socket_mode(app: AsyncApp, slack: LocalSlack) -> AsyncIterator[None]:
+    """The app connected over one more socket."""
+    before = slack.sockets.connections
+    handler = AsyncSocketModeHandler(app, slack.app_token, ping_interval=1)
+    try:
+        await handler.connect_async()
+        async with asyncio.timeout(10):
+            while slack.sockets.connections == before:
+                await asyncio.sleep(0.01)
+        yield
+    finally:
+        await handler.close_async()

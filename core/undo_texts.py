@@ -1,0 +1,86 @@
+"""What an undo says to people: sentences and the equivalent kubectl lines. Pure; of a Secret never a value."""
+
+from collections.abc import Sequence
+
+from core import owners, recreation
+from core.helm_releases import Release
+from core.resources import Resource
+from core.snapshot import Manifest
+from core.undo_rules import Clash
+
+_SHOWN_FIELDS = 5
+_SHOWN_LENGTH = 80
+_STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
+_MOVED_PODS = " Pods that were moved away are not moved back."
+
+
+def command(target: Resource, *, is_creation: bool) -> str:
+    """The kubectl line equivalent to the undo; the file is the snapshot's entry."""
+    where = f" -n {target.namespace}" if target.namespace else ""
+    if is_creation:
+        return f"kubectl delete {target.kind.lower()} {target.name}{where}"
+    return f"kubectl replace -f snapshot/{target.kind.lower()}-{target.name}.yaml{where}"
+
+
+def would(*, is_dry_run: bool) -> str:
+    return "would be" if is_dry_run else "was"
+
+
+def put_back(target: Resource, *, is_dry_run: bool, kept: tuple[str, ...], before: Manifest) -> str:
+    told = f"{target} {would(is_dry_run=is_dry_run)} put back as it was."
+    if kept:
+        told += f" {', '.join(kept)} is left to its autoscaler."
+    if target.kind == "StatefulSet":
+        told += _STUCK_PODS
+    if target.kind == "Node" and not before.get("spec", {}).get("unschedulable"):
+        told += _MOVED_PODS
+    return told
+
+
+def conflict(target: Resource, clashes: Sequence[Clash], *, live: Manifest, scaler: tuple[int, int] | None) -> str:
+    """Both versions of each field, but of a Secret only the names."""
+    shown = []
+    for clash in clashes[:_SHOWN_FIELDS]:
+        if target.kind == "Secret":
+            shown.append(clash.field)
+        else:
+            shown.append(f"{clash.field} (ours {_short(clash.ours)}, now {_short(clash.theirs)})")
+    who = owners.GITOPS.get(owners.managed_by(live) or "")
+    told = f"Somebody changed {target} since, nothing is overwritten: {', '.join(shown)}."
+    if who is not None:
+        told += f" It is managed by {who}, which has written its own version over it."
+    if scaler is not None and any(clash.field == "spec.replicas" for clash in clashes):
+        told += f" Its autoscaler keeps it between {scaler[0]} and {scaler[1]} replicas; that is left to it."
+    return told
+
+
+def release(release: Release, hooks: Sequence[str], *, is_dry_run: bool) -> str:
+    told = f"Helm release {release.namespace}/{release.name} {would(is_dry_run=is_dry_run)} rolled back to revision "
+    told += f"{release.revision}, as a new revision."
+    if hooks:
+        told += f" What its hooks did cannot be undone: {', '.join(hooks)}."
+    return told
+
+
+def release_command(release: Release) -> str:
+    return f"helm rollback {release.name} {release.revision} -n {release.namespace}"
+
+
+def holders(account: str, pods: Sequence[Manifest]) -> str:
+    """Which pods run as a service account that was made anew."""
+    names = sorted(
+        str(pod["metadata"]["name"]) for pod in pods if (pod.get("spec") or {}).get("serviceAccountName") == account
+    )
+    return f" Restart the pods that run as it, their tokens are of the old one: {', '.join(names)}." if names else ""
+
+
+def readiness(target: Resource, live: Manifest | None) -> str:
+    if live is None or live.get("kind") not in {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"}:
+        return ""
+    wanted = recreation.wanted_replicas(live)
+    return f" {target}: {recreation.ready_replicas(live)} of {wanted} ready."
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"

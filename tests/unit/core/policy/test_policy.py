@@ -1,0 +1,48 @@
+"""What a policy's values mean."""
+
+import pytest
+
+from core.policy.policy import DEFAULT_POLICY, AutoApproval, ClusterPin, Policy
+from core.resolution import ActionType
+
+RULE = AutoApproval("key:alerts", frozenset({ActionType.POD_RESTART}), ("shop", "shop-*"))
+
+
+@pytest.mark.parametrize(
+    ("caller", "name", "action", "namespace", "is_let"),
+    [
+        ("key:alerts", "x", ActionType.POD_RESTART, "shop", True),
+        ("slack:T1/U1", "key:alerts", ActionType.POD_RESTART, "shop-eu", True),
+        ("key:Alerts", "x", ActionType.POD_RESTART, "shop", False),
+        ("key:alerts2", "x", ActionType.POD_RESTART, "shop", False),
+        ("key:alerts", "x", ActionType.CONFIG_FIX, "shop", False),
+        ("key:alerts", "x", ActionType.POD_RESTART, "pay", False),
+        ("key:alerts", "x", ActionType.POD_RESTART, "my-shop", False),
+    ],
+)
+def test_auto_approval_lets_one_caller_do_one_action_in_some_namespaces(caller, name, action, namespace, is_let):
+    assert RULE.lets(caller, name, action, namespace) is is_let
+
+
+def test_auto_approval_without_namespaces_holds_everywhere():
+    assert AutoApproval("*", frozenset({ActionType.POD_RESTART})).lets("a", "b", ActionType.POD_RESTART, "any")
+
+
+def test_without_a_map_there_is_one_cluster_for_every_client():
+    assert DEFAULT_POLICY.cluster_problem("loc-01", "uid-1") is None
+
+
+MAPPED = Policy(clients={"loc-01": ClusterPin("east", "uid-1"), "loc-02": ClusterPin("west")})
+
+
+@pytest.mark.parametrize(("client", "uid"), [("loc-01", "uid-1"), ("loc-02", "uid-9"), ("loc-02", None)])
+def test_a_client_may_touch_the_cluster_it_is_pinned_to(client, uid):
+    assert MAPPED.cluster_problem(client, uid) is None
+
+
+@pytest.mark.parametrize(
+    ("client", "uid", "words"),
+    [("loc-01", "uid-2", "'east'"), ("loc-01", None, "'east'"), ("loc-03", "uid-1", "has none for client 'loc-03'")],
+)
+def test_another_cluster_than_the_pinned_one_is_refused_by_name(client, uid, words):
+    assert words in MAPPED.cluster_problem(client, uid)
