@@ -12,6 +12,7 @@ from core.errors import UnavailableError
 from core.history import Happened
 from core.permit import PermitRule
 from core.ports import CommandResult
+from core.risk_levels import RiskLevel
 from tests.unit.core.benches import BOTH, DELETE, Failing, bench, cluster_of
 from tests.unit.core.commands.test_gate_properties import LINES
 from tests.unit.core.examples import WEB
