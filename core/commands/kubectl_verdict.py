@@ -80,10 +80,8 @@ def _kinds_in_files(invocation: Invocation, files: Files | None) -> set[str]:
     for flag, path in named_files(invocation):
         content = files(path) if files is not None and flag == "filename" else None
         try:
-            if content is None:
+            if content is None or judge_manifest(content, reasons, verb="read") == 0:
                 reasons.kinds.add("unread")
-            else:
-                judge_manifest(content, reasons, verb="read")
         except UnreadableError:
             reasons.kinds.add("unread")
     return reasons.kinds
