@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
 from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
 from core.resources import Resource
+from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
+from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
 
@@ -52,7 +55,7 @@ class GatedToolbox:
         judged = self.gate(line)
         if judged.is_denied:
             return await self._refuse(judged, judged.reason)
-        if not judged.effects:
+        if judged.risk is RiskLevel.LOW:
             return await self._run(judged)
         if not self.permit.covers(judged.effects):
             return await self._refuse(judged, self._not_covered(judged))
@@ -122,13 +125,15 @@ class GatedToolbox:
         return ToolAnswer(f"{output}\n({ending})", is_error=True)
 
     async def _started(self, judged: Judged) -> CommandResult:
+        """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
         try:
-            return await self.cluster.run(
-                judged.stages,
-                folder=self.folder,
-                seconds=self.seconds_per_command,
-                namespace=self.resolution.request.namespace,
-            )
+            with sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder) as folder:
+                return await self.cluster.run(
+                    judged.stages,
+                    folder=folder,
+                    seconds=self.seconds_per_command,
+                    namespace=self.resolution.request.namespace,
+                )
         except ResolverError as error:
             return CommandResult(None, str(error))
 
