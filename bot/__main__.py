@@ -2,11 +2,16 @@
 
 import sys
 
-from bot.cli.main import run
-
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    """`assess` is started many times a minute by scripts: it does not wait for the imports of the service."""
+    if sys.argv[1:2] == ["assess"]:
+        from bot.cli import assess  # noqa: PLC0415  see above
+
+        sys.exit(assess.run(sys.argv[2:]))
+    from bot.cli import main as commands  # noqa: PLC0415  see above
+
+    sys.exit(commands.run(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     slack_api_url: str = Field("https://slack.com/api/", alias="SLACK_API_URL", description="another Web API address")
     kubeconfig: Path | None = Field(None, alias="KUBECONFIG", description="the cluster; in a Pod its own account")
     kubectl_path: Path | None = Field(None, alias="KUBECTL_PATH", description="another kubectl than the pinned one")
-    helm_path: Path | None = Field(None, alias="HELM_PATH", description="helm; not used yet")
+    helm_path: Path | None = Field(None, alias="HELM_PATH", description="helm; without it no helm line runs")
     platform_url: str | None = Field(None, alias="PLATFORM_URL", description="the SRE platform's REST APIs")
     neo4j_uri: str | None = Field(None, alias="NEO4J_URI", description="the graph, e.g. bolt://host:7687")
     neo4j_user: str = Field("neo4j", alias="NEO4J_USER", description="its user")
@@ -129,6 +129,11 @@ class Settings(BaseSettings):
     issuer_kubeconfig: Path | None = Field(
         None, alias=PREFIX + "ISSUER_KUBECONFIG", description="identity that issues grants; not used yet"
     )
+
+    @property
+    def programs(self) -> frozenset[str]:
+        """What an agent's line may begin with here."""
+        return frozenset({"kubectl", "helm"} if self.helm_path is not None else {"kubectl"})
 
     @property
     def approver_names(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from core.approvals import ApprovalEngine
 from core.budget import TokenBudgetManager
 from core.cluster.access import Access, review_access
 from core.cluster.client import KubernetesCluster, open_cluster
-from core.cluster.runner import kubectl_path
+from core.cluster.runner import helm_path, kubectl_path
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
@@ -188,7 +189,8 @@ async def cluster_access(settings: Settings, *, namespace: str | None) -> tuple[
 @asynccontextmanager
 async def open_kubernetes(settings: Settings) -> AsyncIterator[KubernetesCluster]:
     """InvalidInputError where there is neither a kubeconfig nor a service account, or no kubectl."""
-    async with open_cluster(settings.kubeconfig, kubectl=kubectl_path(settings.kubectl_path)) as cluster:
+    kubectl, helm = kubectl_path(settings.kubectl_path), helm_path(settings.helm_path)
+    async with open_cluster(settings.kubeconfig, kubectl=kubectl, helm=helm) as cluster:
         yield cluster
 
 
@@ -297,7 +299,7 @@ async def _open_flow(
             store=store,
             cluster=cluster,
             agents=ClaudeAgents(gateway, has_key=bool(key)),
-            judge=judge,
+            judge=partial(judge, programs=settings.programs, raises=engine.policy.command_raises),
             profiles=agent_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
             prompt=framed_prompt,
             workspaces=settings.data / "workspaces",

@@ -1,6 +1,7 @@
 """What a command line would do to the cluster, in the words permits are written in."""
 
 import enum
+import hashlib
 from dataclasses import dataclass
 
 from core.risk_levels import RiskLevel
@@ -34,12 +35,26 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedFile:
+    """A local file as it was read once: what was judged is what runs. `name` is relative."""
+
+    name: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A command line after parsing and judging: exactly what would run, and how dangerous it is.
 
     `risk` is None for DENY. `rule` is the id of the rule sheet ("R4"), `reason` a sentence the agent can act on.
     `stages` are argument vectors: one program, then the text filters its output is piped through; empty for DENY.
-    `effects` are the changes (empty for LOW); a line above LOW always has at least one.
+    `effects` are the changes, empty for LOW. Above LOW they are empty where the line does more than an Effect can say:
+    it is judged, and no permit covers it. `files` are the local files it names, as they were judged; None where it
+    names none. `verb` ("kubectl delete"), `namespaces` and `kinds` are what policies raise by.
     """
 
     line: str
@@ -48,6 +63,10 @@ class Judged:
     reason: str
     stages: tuple[tuple[str, ...], ...] = ()
     effects: tuple[Effect, ...] = ()
+    files: tuple[JudgedFile, ...] | None = None
+    verb: str = ""
+    namespaces: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
 
     @property
     def is_denied(self) -> bool:

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from core.effects import Judged
 from core.errors import ResolverError
@@ -15,20 +17,26 @@ from core.resolution import ActionType, Resolution
 from core.resources import Resource
 from core.snapshot import Manifest
 from core.toolbox import GatedToolbox
-from core.workspace import context_text, write_workspace
+from core.workspace import context_text, read_workspace_file, write_workspace
+
+
+class Judge(Protocol):
+    """The gate, as `core.commands.gate.judge`, with the programs and the policy of this service."""
+
+    def __call__(self, line: str, namespace: str, *, files: Callable[[str], bytes | None] | None) -> Judged: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
-    `judge` is the gate: (line, namespace) to a verdict. `prompt` frames the context as data.
+    `judge` is the gate, `prompt` frames the context as data.
     """
 
     store: Store
     cluster: Cluster
     agents: Agents
-    judge: Callable[[str, str], Judged]
+    judge: Judge
     profiles: Mapping[ActionType, AgentProfile]
     prompt: Callable[[str], str]
     workspaces: Path
@@ -47,7 +55,7 @@ class RemediationExecutor:
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
-            gate=lambda line: self.judge(line, request.namespace),
+            gate=lambda line: self.judge(line, request.namespace, files=partial(read_workspace_file, folder)),
             store=self.store,
             cluster=self.cluster,
             folder=folder,

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.effects import Effect, Judged
-from core.errors import LeaseLostError, ResolverError
+from core.errors import LeaseLostError, ResolverError, UnavailableError
 from core.execution import CommandRecord
 from core.history import Entry, Happened
 from core.permit import Permit
@@ -14,7 +16,9 @@ from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
 from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
 from core.resources import Resource
+from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
+from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
 
@@ -52,7 +56,7 @@ class GatedToolbox:
         judged = self.gate(line)
         if judged.is_denied:
             return await self._refuse(judged, judged.reason)
-        if not judged.effects:
+        if judged.risk is RiskLevel.LOW:
             return await self._run(judged)
         if not self.permit.covers(judged.effects):
             return await self._refuse(judged, self._not_covered(judged))
@@ -103,7 +107,8 @@ class GatedToolbox:
             done = replace(entry, state="done")
         else:
             done = replace(entry, after=after, is_after_read=True, state="done")
-        await self.store.update_snapshot_entry(snapshot_id, done)
+        with suppress(UnavailableError):  # the entry stays open, and undo knows that too
+            await self.store.update_snapshot_entry(snapshot_id, done)
 
     async def _run(self, judged: Judged) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
@@ -113,22 +118,25 @@ class GatedToolbox:
             result = await self._started(judged)
         finally:
             output = redact(result.output)
-            await self.store.end_command(
-                self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
-            )
+            with suppress(UnavailableError):  # it ran: an agent that hears otherwise would run it again
+                await self.store.end_command(
+                    self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
+                )
         if result.exit_code == 0:
             return ToolAnswer(output or "(no output)")
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
         return ToolAnswer(f"{output}\n({ending})", is_error=True)
 
     async def _started(self, judged: Judged) -> CommandResult:
+        """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
         try:
-            return await self.cluster.run(
-                judged.stages,
-                folder=self.folder,
-                seconds=self.seconds_per_command,
-                namespace=self.resolution.request.namespace,
-            )
+            with sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder) as folder:
+                return await self.cluster.run(
+                    judged.stages,
+                    folder=folder,
+                    seconds=self.seconds_per_command,
+                    namespace=self.resolution.request.namespace,
+                )
         except ResolverError as error:
             return CommandResult(None, str(error))
 

@@ -1,17 +1,23 @@
 """The folder an agent works in: the context in words and one file per affected object, never a Secret."""
 
+import os
 import re
-from collections.abc import Sequence
-from pathlib import Path
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 
 import yaml
 
+from core.effects import JudgedFile
 from core.findings import IncidentContext
 from core.permit import Permit
 from core.resolution import Request
 from core.resources import Resource
 from core.snapshot import Manifest
 
+MOST_BYTES = 256 * 1024
 _UNSAFE = re.compile(r"[^a-z0-9.-]+")
 
 
@@ -49,6 +55,42 @@ def write_workspace(folder: Path, *, text: str, objects: Sequence[tuple[Resource
         name = _UNSAFE.sub("-", f"{resource.kind}-{resource.name}".lower())
         body = yaml.safe_dump(_readable(manifest), sort_keys=False, allow_unicode=True)
         (folder / f"{name}.yaml").write_text(body, encoding="utf-8")
+
+
+def read_workspace_file(folder: Path, name: str) -> bytes | None:
+    """The whole of a plain file by its relative name; None for links, folders, what is outside, and what is large."""
+    parts = PurePosixPath(name).parts
+    if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
+        return None
+    opened: list[int] = []
+    try:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        for part in parts[:-1]:
+            opened.append(os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened[-1]))
+        opened.append(os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened[-1]))
+        if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
+            return None
+        with os.fdopen(os.dup(opened[-1]), "rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError:
+        return None
+    finally:
+        for number in opened:
+            os.close(number)
+    return content if len(content) <= MOST_BYTES else None
+
+
+@contextmanager
+def sealed_folder(files: Sequence[JudgedFile]) -> Iterator[Path]:
+    """A folder of our own that holds exactly these bytes, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="incident-resolver-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for one in files:
+            place = folder / one.name
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.write_bytes(one.content)
+            place.chmod(0o400)
+        yield folder
 
 
 def _quoted(text: str) -> list[str]:

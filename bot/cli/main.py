@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 
-from bot.cli import administration, check, demo, serve
+from bot.cli import administration, assess, check, demo, serve
 from bot.cli.logs import configure_logs
 from bot.settings import Settings, load_settings
 from core.errors import ResolverError
@@ -57,6 +57,9 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     one = commands.add_parser("check", help="each dependency with its state, and what is missing")
     one.add_argument("--namespace", help="ask what may be done in this namespace only")
     one.set_defaults(command=_with_settings(check.check))
+    one = commands.add_parser("assess", help="judge command lines by the rule sheet")
+    assess.add_arguments(one)
+    one.set_defaults(command=_assess)
     one = commands.add_parser("demo", help="the whole product on this machine, without any account")
     one.add_argument("--headless", action="store_true", help="play the first incident by itself; exit 0 only if healed")
     one.add_argument("--json", action="store_true", help="print one line of addresses when ready, and nothing else")
@@ -95,6 +98,10 @@ def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentP
     one.add_argument("--reason", required=True, help="stands on every card")
     one.set_defaults(command=_with_settings(administration.pause))
     commands.add_parser("resume", help="end the pause").set_defaults(command=_with_settings(administration.resume))
+
+
+async def _assess(given: argparse.Namespace) -> int:
+    return assess.assess(given)
 
 
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], Awaitable[int]]:

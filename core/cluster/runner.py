@@ -43,6 +43,11 @@ def kubectl_path(given: Path | None) -> Path:
     return _program(found, "KUBECTL_PATH")
 
 
+def helm_path(given: Path | None) -> Path | None:
+    """The helm to run (HELM_PATH), None where none is configured: nothing is looked for on the PATH."""
+    return _program(given, "HELM_PATH") if given is not None else None
+
+
 def _program(path: Path, setting: str) -> Path:
     if not path.is_absolute():
         raise InvalidInputError(f"{setting} is {path}, which is no absolute path.", field=setting)
@@ -103,9 +108,17 @@ class Runner:
             raise InvalidInputError("The command is too long.")
         if any("\0" in part for stage in stages for part in stage):
             raise InvalidInputError("The command holds a NUL character.")
-        if stages[0][0] != "kubectl":
-            raise InvalidInputError(f"A command begins with kubectl, not {stages[0][0]}.")
-        return [[str(self._kubectl), *stages[0][1:]], *([_filter(stage[0]), *stage[1:]] for stage in stages[1:])]
+        return [
+            [self._program(stages[0][0]), *stages[0][1:]],
+            *([_filter(stage[0]), *stage[1:]] for stage in stages[1:]),
+        ]
+
+    def _program(self, name: str) -> str:
+        if name == "kubectl":
+            return str(self._kubectl)
+        if name == "helm" and self._helm is not None:
+            return str(self._helm)
+        raise InvalidInputError(f"{name} is not configured here; a command begins with kubectl.")
 
     async def _start(
         self,

@@ -32,6 +32,7 @@ FILTERS = {
     "column": _filter("-t", "-s"),
     "nl": _filter("-b"),
     "cat": _filter("-n"),
+    "tac": _filter(""),
 }
 _COUNT = re.compile(r"-\d{1,6}")
 _JQ_REACHES_OUT = re.compile(

@@ -13,7 +13,8 @@ MAX_STAGES = 6
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 _PLAIN = re.compile(r"[\x20-\x7e]+")
 _WORD = re.compile(r"[^\s\\$`*?\[\]{}~!#&;|<>()'\"]+")
-_HARMLESS_REDIRECT = frozenset({"2>&1", ">/dev/null", "2>/dev/null", "> /dev/null", "2> /dev/null"})
+_HARMLESS_REDIRECT = re.compile(r"[12]?>>? ?/dev/null|&>>? ?/dev/null|< ?/dev/null|2>&1|[12]?>&[12]")
+"""Nothing is written by these: output and errors come back together, whatever the line says (R1c)."""
 _INSIDE = frozenset({"command", "pipeline", "redirected_statement"})
 
 
@@ -52,7 +53,7 @@ def _stages(node: Node) -> list[tuple[str, ...]]:
     if node.type == "redirected_statement":
         body, *redirects = node.children
         for redirect in redirects:
-            if redirect.type != "file_redirect" or _text(redirect) not in _HARMLESS_REDIRECT:
+            if redirect.type != "file_redirect" or not _HARMLESS_REDIRECT.fullmatch(_text(redirect)):
                 raise Refused("R1c", "No redirections: output comes back by itself, and files cannot be written.")
         if body.type not in _INSIDE:
             raise Refused("R1h", "Only simple commands are allowed.")
@@ -79,7 +80,7 @@ def _command(node: Node) -> tuple[str, ...]:
         elif child.type in {"variable_assignment", "variable_assignments"}:
             raise Refused("R1d", "No variable assignments in front of a command.")
         elif child.type in {"file_redirect", "herestring_redirect", "heredoc_redirect"}:
-            if _text(child) not in _HARMLESS_REDIRECT:
+            if not _HARMLESS_REDIRECT.fullmatch(_text(child)):
                 raise Refused("R1c", "No redirections: output comes back by itself, and files cannot be written.")
         else:
             words.append(_value(child))

@@ -7,13 +7,14 @@ from typing import Any
 import yaml
 
 from core.errors import InvalidInputError
+from core.policy.command_raises import CommandRaise
 from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-_SECTIONS = ("version", "risk", "people", "clusters", "execution")
+_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
 
 
 class _Reader:
@@ -102,6 +103,8 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
             given["may_requesters_approve"] = read.flag(
                 people["may_requesters_approve"], "people.may_requesters_approve"
             )
+    if "commands" in sections:
+        given["command_raises"] = _command_raises(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
@@ -185,6 +188,22 @@ def _auto_approval(read: _Reader, node: yaml.Node) -> AutoApproval:
     )
     namespaces = read.texts(item["namespaces"], f"{path}.namespaces") if "namespaces" in item else ("*",)
     return AutoApproval(read.text(item["caller"], f"{path}.caller"), actions, namespaces)
+
+
+def _command_raises(read: _Reader, node: yaml.Node) -> tuple[CommandRaise, ...]:
+    """`commands: {raise: [{to: DENY, verbs: […], kinds: […], namespaces: […], rules: […]}]}`."""
+    commands = read.mapping(node, "commands", ("raise",))
+    path = "commands.raise"
+    found: list[CommandRaise] = []
+    for one in read.sequence(commands["raise"], path) if "raise" in commands else []:
+        item = read.mapping(one, path, ("to", "verbs", "kinds", "namespaces", "rules"))
+        if "to" not in item:
+            raise read.error(one, path, "'to' is missing: MEDIUM, HIGH, CRITICAL or DENY.")
+        word = read.text(item["to"], f"{path}.to")
+        to = None if word == "DENY" else read.level(item["to"], f"{path}.to")
+        patterns = {key: read.texts(value, f"{path}.{key}") for key, value in item.items() if key != "to"}
+        found.append(CommandRaise(to, **patterns))
+    return tuple(found)
 
 
 def _clusters(read: _Reader, node: yaml.Node) -> dict[str, ClusterPin]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from core.policy.command_raises import CommandRaise
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
@@ -54,6 +55,7 @@ class Policy:
     clients: Mapping[str, ClusterPin] = field(default_factory=dict)
     auto_rollback: bool | None = None
     scale_factor: float = 2.0
+    command_raises: tuple[CommandRaise, ...] = ()
 
     def is_production(self, namespace: str) -> bool:
         return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)

@@ -61,7 +61,7 @@ def test_no_text_whatever_makes_the_gate_raise(text):
 
 @given(ANY_LINE)
 def test_every_verdict_is_whole(line):
-    """LOW never has effects, DENY has nothing that could run, and above LOW there is always something changed."""
+    """LOW never has effects, DENY has nothing that could run, and above LOW one effect at most is told exactly."""
     judged = judge(line, "shop")
 
     assert judged.line == line
@@ -74,7 +74,7 @@ def test_every_verdict_is_whole(line):
         assert judged.effects == ()
     else:
         assert judged.stages[0][0] == "kubectl"
-        assert len(judged.effects) == 1
+        assert len(judged.effects) <= 1
 
 
 @given(ANY_LINE)

@@ -81,7 +81,10 @@ MISTAKES = [
     ("version: 1\nrisks: {}\n", "policy.yaml:2: policy: there is no 'risks' here. Did you mean 'risk'?"),
     (
         "version: 1\nwindows: {}\n",
-        "policy.yaml:2: policy: there is no 'windows' here. There are: version, risk, people, clusters, execution.",
+        (
+            "policy.yaml:2: policy: there is no 'windows' here."
+            " There are: version, risk, commands, people, clusters, execution."
+        ),
     ),
     ("version: 1\nrisk: HIGH\n", "policy.yaml:2: risk: this must be a mapping (key: value)."),
     (

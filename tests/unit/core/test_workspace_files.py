@@ -1,0 +1,69 @@
+"""What a line may read of the workspace, and where it runs."""
+
+import os
+
+import pytest
+
+from core.commands.gate import judge
+from core.effects import JudgedFile
+from core.workspace import MOST_BYTES, read_workspace_file, sealed_folder
+from tests.unit.core.benches import bench
+
+
+def test_a_plain_file_is_read_whole(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.yaml").write_bytes(b"kind: Pod")
+    assert read_workspace_file(tmp_path, "a/x.yaml") == b"kind: Pod"
+    assert read_workspace_file(tmp_path, "./a/x.yaml") == b"kind: Pod"
+
+
+@pytest.mark.parametrize("name", ["link", "folder", "linked/x", "pipe", "large", "nosuch", "../out", "/etc/passwd", ""])
+def test_links_folders_pipes_large_files_and_what_is_outside_are_not_read(tmp_path, name):
+    root = tmp_path / "root"
+    (root / "folder").mkdir(parents=True)
+    (tmp_path / "out").write_text("outside")
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x").write_text("outside")
+    (root / "link").symlink_to(tmp_path / "out")
+    (root / "linked").symlink_to(tmp_path / "real")
+    (root / "large").write_bytes(b"x" * (MOST_BYTES + 1))
+    os.mkfifo(root / "pipe")
+
+    assert read_workspace_file(root, name) is None
+
+
+def test_the_sealed_folder_holds_exactly_what_was_judged_and_goes_away():
+    with sealed_folder([JudgedFile("a/x.yaml", b"kind: Pod")]) as folder:
+        assert [str(one.relative_to(folder)) for one in folder.rglob("*") if one.is_file()] == ["a/x.yaml"]
+        assert (folder / "a" / "x.yaml").read_bytes() == b"kind: Pod"
+    assert not folder.exists()
+
+
+async def test_a_line_that_names_a_file_runs_with_the_judged_bytes_and_not_in_the_workspace():
+    at = bench()
+    seen = []
+    at.toolbox.gate = lambda line: judge(line, "shop", files=lambda name: b"kind: List\nitems: []\n")
+
+    async def run(stages, *, folder, **_):
+        seen.append((folder, (folder / "x.yaml").read_bytes()))
+        raise AssertionError("seen")
+
+    at.cluster.run = run
+    with pytest.raises(AssertionError, match="seen"):
+        await at.toolbox.bash("kubectl diff -f x.yaml")
+
+    (folder, content) = seen[0]
+    assert content == b"kind: List\nitems: []\n"
+    assert folder != at.toolbox.folder
+
+
+@pytest.mark.parametrize(
+    "line", ["kubectl apply -f x.yaml", "kubectl delete deploy web", "kubectl patch deploy web -p '{}'"]
+)
+async def test_a_line_above_low_without_an_effect_a_permit_can_cover_is_refused(line):
+    at = bench()
+    answer = await at.toolbox.bash(line)
+
+    assert answer.is_error
+    assert "not covered by the approval" in answer.text
+    assert at.cluster.ran == []
