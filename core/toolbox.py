@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
