@@ -103,10 +103,10 @@ async def test_an_agent_works_through_our_tool_and_reports(tmp_path):
 
 async def test_a_denied_line_is_stopped_by_the_hook_and_the_agent_hears_why(tmp_path):
     toolbox = RecordingToolbox()
-    async with agents(turns(bash("kubectl delete ns prod"), Turn("I could not."))) as (runner, model):
+    async with agents(turns(bash("rm -rf /"), Turn("I could not."))) as (runner, model):
         await runner.run(task(tmp_path), toolbox)
 
-    assert toolbox.lines == ["kubectl delete ns prod"]
+    assert toolbox.lines == ["rm -rf /"]
     assert "refused" in str(model.bodies[1]["messages"])
 
 

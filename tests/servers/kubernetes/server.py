@@ -121,8 +121,11 @@ class ClusterServer:
 
 
 @contextmanager
-def open_cluster_server(programs: Programs) -> Iterator[ClusterServer]:
-    """A cluster with two nodes that accept pods, for as long as the block lasts. NotStartedError holds its log."""
+def open_cluster_server(programs: Programs, *, has_audit: bool = False) -> Iterator[ClusterServer]:
+    """A cluster with two nodes that accept pods, for as long as the block lasts. NotStartedError holds its log.
+
+    With `has_audit` the administrator's changing requests stand in `audit.log` of its folder, one JSON a line.
+    """
     with tempfile.TemporaryDirectory(prefix="ir-cluster-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
         folder = Path(name)
         etcd, peer, api, controller, scheduler, kubelet = free_ports(6)
@@ -136,7 +139,8 @@ def open_cluster_server(programs: Programs) -> Iterator[ClusterServer]:
         url = f"http://127.0.0.1:{etcd}/health"
         wait_until(lambda: _answers(url), what="etcd", seconds=START_SECONDS, process=process, log=log)
         log = folder / "apiserver.log"
-        process = stack.enter_context(started(_apiserver(programs, folder, etcd, api), log=log))
+        apiserver = [*_apiserver(programs, folder, etcd, api), *(_audit(folder) if has_audit else ())]
+        process = stack.enter_context(started(apiserver, log=log))
         wait_until(server.is_healthy, what="the API server", seconds=START_SECONDS, process=process, log=log)
         log = folder / "controller-manager.log"
         process = stack.enter_context(started(_controller_manager(programs, folder, controller), log=log))
@@ -199,6 +203,26 @@ def _apiserver(programs: Programs, folder: Path, etcd: int, port: int) -> Sequen
         f"--kubelet-client-key={folder / 'kubelet-client.key'}",
         f"--kubelet-certificate-authority={folder / 'ca.crt'}",
     ]
+
+
+def _audit(folder: Path) -> Sequence[str]:
+    """Bodies too: a dry run of delete is told by its body only."""
+    streams = [
+        {"group": "", "resources": ["pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "nodes/proxy"]}
+    ]
+    changing = ["create", "update", "patch", "delete", "deletecollection"]
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [
+            {"level": "Request", "users": ["admin"], "resources": streams},
+            {"level": "Request", "users": ["admin"], "verbs": changing},
+            {"level": "None"},
+        ],
+    }
+    (folder / "audit.yaml").write_text(yaml.safe_dump(policy))
+    return [f"--audit-policy-file={folder / 'audit.yaml'}", f"--audit-log-path={folder / 'audit.log'}"]
 
 
 def _controller_manager(programs: Programs, folder: Path, port: int) -> Sequence[str]:

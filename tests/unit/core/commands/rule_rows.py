@@ -196,7 +196,7 @@ CRITICAL R8 kubectl delete deployment/web
 CRITICAL R8 kubectl delete deployments.apps web
 CRITICAL R8 kubectl delete svc,pods web
 CRITICAL R8 kubectl delete pod/web-1 svc/web
-CRITICAL R8 kubectl delete ns shop
+CRITICAL R8 kubectl delete ns staging
 CRITICAL R8 kubectl delete pvc data
 CRITICAL R8 kubectl delete secret db
 CRITICAL R8 kubectl delete widget x
