@@ -1,10 +1,13 @@
 """What a database that does not answer looks like to callers: one error, and nothing half done."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
 
 from core.errors import InvalidInputError, UnavailableError
 from storage.database import connected, open_engine
+from tests.integration.storage.backends import terminate_unseen
 
 
 async def test_an_exhausted_pool_is_a_database_that_does_not_answer(database_url):
@@ -30,6 +33,24 @@ async def test_a_connection_lost_in_a_transaction_is_unavailable_and_the_next_on
                 await connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
         async with connected(engine) as connection:
             assert await connection.scalar(text("SELECT to_regclass('half_done')")) is None
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("looks", range(5))
+async def test_a_connection_lost_just_before_a_statement_is_sent_is_unavailable(database_url, looks):
+    """`looks` is how much of the server's end the loop has read by then: its last word, the end of file, or nothing."""
+    engine = open_engine(database_url)
+    try:
+        with pytest.raises(UnavailableError):
+            async with connected(engine) as connection:
+                pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+                terminate_unseen(database_url, pid)
+                for _ in range(looks):
+                    await asyncio.sleep(0)
+                await connection.execute(text("SELECT 1"))
+        async with connected(engine) as connection:
+            assert await connection.scalar(text("SELECT 1")) == 1
     finally:
         await engine.dispose()
 

@@ -5,11 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from sqlalchemy import text
 
 from storage import hints
 from storage.database import connected
 from storage.store import PostgresStorage
+from tests.integration.storage.backends import terminate_unseen
 from tests.integration.storage.test_store import added
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
@@ -73,20 +75,20 @@ async def test_connections_dropped_again_and_again_do_not_end_the_listening(stor
         await heard(woken, seconds=1)
 
 
-async def test_a_connection_lost_while_it_begins_to_listen_is_opened_again(database_url, monkeypatch):
-    """Killed between connecting and LISTEN, asyncpg raises InternalClientError, which is none of its usual errors."""
-    connect, lost = hints.asyncpg.connect, []
+async def test_a_connection_lost_just_before_listen_is_sent_is_opened_again(database_url, monkeypatch):
+    """Where the server's last word is read and its end not yet, asyncpg raises InternalClientError."""
+    connect, lost = asyncpg.connect, []
 
     async def connect_and_lose(**arguments):
         connection = await connect(**arguments)
-        if len(lost) < 2:
+        if len(lost) < 6:
             lost.append(connection.get_server_pid())
-            other = await connect(**arguments)
-            await other.execute("SELECT pg_terminate_backend($1)", lost[-1])
-            await other.close()
-            await asyncio.sleep(0.1)
+            terminate_unseen(database_url, lost[-1])
+            for _ in range(len(lost) - 1):
+                await asyncio.sleep(0)
         return connection
 
     monkeypatch.setattr(hints.asyncpg, "connect", connect_and_lose)
+    monkeypatch.setattr(hints, "RETRY_SECONDS", 0.0)
     async with listening(database_url):
-        assert len(lost) == 2
+        assert len(lost) == 6
