@@ -32,6 +32,32 @@ def load_key(name: str, *, given: str | None, data: Path, may_make: bool) -> byt
     return _made(file)
 
 
+def renew_key(name: str, *, data: Path) -> bytes:
+    """Sets the key in DATA/keys/NAME aside as NAME.old and returns it; the next `load_key` makes a new one.
+
+    One that was set aside before and is still needed is returned as it is: a renewal that was cut short goes on.
+    """
+    file = data / "keys" / name
+    old = file.with_name(f"{name}.old")
+    if not old.exists():
+        if not file.exists():
+            raise InvalidInputError(f"There is no key file {file} to renew.")
+        file.rename(old)
+    return read_key(old)
+
+
+def end_renewal(name: str, *, data: Path) -> None:
+    """Once nothing is sealed with the old key any more."""
+    (data / "keys" / f"{name}.old").unlink(missing_ok=True)
+
+
+def read_key(file: Path) -> bytes:
+    try:
+        return _decoded(file.read_text(encoding="ascii", errors="replace"), where=str(file))
+    except OSError as error:
+        raise InvalidInputError(f"The key file {file} cannot be read.") from error
+
+
 def _made(file: Path) -> bytes:
     """Two processes that start at once agree on one key: the first to link it wins."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

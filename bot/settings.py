@@ -109,7 +109,7 @@ class Settings(BaseSettings):
     )
     execution: Literal["process"] = Field("process", alias=PREFIX + "EXECUTION", description="where agents run")
     retention_days: int = Field(
-        90, alias=PREFIX + "RETENTION_DAYS", ge=1, le=3650, description="how long snapshots are kept; not used yet"
+        90, alias=PREFIX + "RETENTION_DAYS", ge=1, le=3650, description="how many days snapshots are kept"
     )
     haiku_model: str = Field(
         "claude-haiku-4-5-20251001", alias=PREFIX + "HAIKU_MODEL", description="model id for the small agent"

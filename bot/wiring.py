@@ -62,6 +62,7 @@ from storage.database import open_engine, translated
 from storage.embedded import open_embedded
 from storage.heartbeat import Heartbeat
 from storage.ledger import PostgresLedger
+from storage.snapshots import Resealing, Sweeper
 from storage.store import PostgresStorage, open_storage
 
 TABLES = schema.HEAD
@@ -147,6 +148,7 @@ class Administration:
 
     intake: Intake
     keys: ApiKeys
+    resealing: Resealing
 
 
 @asynccontextmanager
@@ -159,7 +161,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
@@ -252,7 +254,7 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         async def listening() -> None:
             await hints.listen(url, wake)
 
-        parts: list[Part] = [heartbeat.run, listening, worker.run]
+        parts: list[Part] = [heartbeat.run, listening, worker.run, Sweeper(store.engine, settings.retention_days).run]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)

@@ -11,6 +11,7 @@ from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
 from core.errors import LeaseLostError, ResolverError, UnavailableError
+from core.evidence import keep_evidence
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -20,7 +21,7 @@ from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store, Transaction
 from core.resolution import OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
 from core.rollback import RollbackManager
-from core.verification import Verifier
+from core.verification import Health, Verifier
 
 POLICY = Person("policy", "the policy")
 """Who approves what needs no person."""
@@ -47,6 +48,7 @@ class Flow:
     new_id: Callable[[], str]
     agents_at_once: int = 4
     day_usd: float = 20.0
+    undo_when: frozenset[Health] = frozenset({Health.WORSE})
 
     async def advance(self, resolution: Resolution) -> None:
         """LeaseLostError when another worker took it; any other error is the worker's to retry."""
@@ -297,10 +299,10 @@ class Flow:
             await self._interrupted(resolution, by=by, reason=reason, opening=opening)
             return
         async with self.store.transaction() as tx:
-            facts = {"is_healthy": False, "sentences": list(verdict.sentences)}
+            facts = {"is_healthy": False, "health": verdict.health.value, "sentences": list(verdict.sentences)}
             await tx.append(Entry(Happened.VERIFIED, resolution.id, None, facts))
-            sentence = f"Not healthy after the change: {' '.join(verdict.sentences)}"
-            await self._fail(tx, resolution, sentence, has_changed=changes > 0)
+            sentence = f"Not healthy after the change ({verdict.health.value}): {' '.join(verdict.sentences)}"
+            await self._fail(tx, resolution, sentence, has_changed=changes > 0 and verdict.health in self.undo_when)
 
     async def _complete(self, resolution: Resolution, sentences: tuple[str, ...]) -> None:
         async with self.store.transaction() as tx:
@@ -337,6 +339,7 @@ class Flow:
         if snapshot is None:
             await self.give_up(resolution, "There is no snapshot to put back.")
             return
+        await keep_evidence(self.store, self.gatherer, resolution)
         report = await self.rollback.rollback(snapshot, is_dry_run=False)
         steps = [{"command": one.command, "status": one.status, "sentence": one.sentence} for one in report.steps]
         to, what, summary = (

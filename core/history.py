@@ -31,6 +31,7 @@ class Happened(enum.Enum):
     COMPLETED = "completed"
     FAILED = "failed"
     ROLLBACK_STARTED = "rollback_started"
+    EVIDENCE_KEPT = "evidence_kept"
     ROLLED_BACK = "rolled_back"
     ROLLBACK_FAILED = "rollback_failed"
     PAUSED = "paused"

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.effects import Effect, Judged
-from core.errors import LeaseLostError, ResolverError
+from core.errors import LeaseLostError, ResolverError, UnavailableError
 from core.execution import CommandRecord
 from core.history import Entry, Happened
 from core.permit import Permit
@@ -106,7 +106,8 @@ class GatedToolbox:
             done = replace(entry, state="done")
         else:
             done = replace(entry, after=after, is_after_read=True, state="done")
-        await self.store.update_snapshot_entry(snapshot_id, done)
+        with suppress(UnavailableError):  # the entry stays open, and undo knows that too
+            await self.store.update_snapshot_entry(snapshot_id, done)
 
     async def _run(self, judged: Judged) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
@@ -116,9 +117,10 @@ class GatedToolbox:
             result = await self._started(judged)
         finally:
             output = redact(result.output)
-            await self.store.end_command(
-                self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
-            )
+            with suppress(UnavailableError):  # it ran: an agent that hears otherwise would run it again
+                await self.store.end_command(
+                    self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
+                )
         if result.exit_code == 0:
             return ToolAnswer(output or "(no output)")
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"

@@ -1,6 +1,7 @@
-"""Verification: are the affected workloads healthy within a limit, and do they stay so."""
+"""Verification: are the affected workloads healthy within a limit, do they stay so, and if not, is it worse now."""
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,20 +14,38 @@ Stop = Callable[[], Awaitable[object]]
 """Answers something that is not None once somebody asked to stop."""
 
 
+class Health(enum.Enum):
+    """How workloads are, against how they were before the change: the first that fits any of them, in this order."""
+
+    WORSE = "worse"
+    UNCHANGED = "unchanged"
+    HEALING = "healing"
+    HEALED = "healed"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One sentence per workload."""
 
-    is_healthy: bool
+    health: Health
     sentences: tuple[str, ...]
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.health is Health.HEALED
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Looks every `seconds_between` until all are healthy and stay so for `steady_seconds`, or the limit has passed."""
+    """Looks every `seconds_between` until all are healthy and stay so for `steady_seconds`, or the limit has passed.
+
+    What is healing when the limit has passed gets `healing_seconds` more: a ReplicaSet that was refused tries again
+    only after minutes, so a right fix may show late.
+    """
 
     cluster: Cluster
     limit_seconds: float = 120.0
+    healing_seconds: float = 300.0
     seconds_between: float = 1.0
     steady_seconds: float = 2.0
 
@@ -35,15 +54,18 @@ class Verifier:
 
         Ends early, as not healthy, when `stop` says so.
         """
-        verdict = Verdict(is_healthy=False, sentences=("Nothing was looked at.",))
-        try:
-            async with asyncio.timeout(self.limit_seconds):
-                while True:
-                    verdict = await self._settled(targets, stop)
-                    if verdict.is_healthy or await self._is_stopped(stop, self.seconds_between):
-                        return verdict
-        except TimeoutError:
-            return verdict
+        verdict = Verdict(Health.UNCHANGED, ("Nothing was looked at.",))
+        for seconds in (self.limit_seconds, self.healing_seconds):
+            try:
+                async with asyncio.timeout(seconds):
+                    while True:
+                        verdict = await self._settled(targets, stop)
+                        if verdict.is_healthy or await self._is_stopped(stop, self.seconds_between):
+                            return verdict
+            except TimeoutError:
+                if verdict.health is not Health.HEALING:
+                    return verdict
+        return verdict
 
     async def _settled(self, targets: Sequence[Workload], stop: Stop) -> Verdict:
         """Healthy twice, `steady_seconds` apart, with the same number of restarts."""
@@ -51,10 +73,10 @@ class Verifier:
         if not first.is_healthy:
             return first
         if await self._is_stopped(stop, self.steady_seconds):
-            return Verdict(is_healthy=False, sentences=("It was stopped before it had been healthy for long enough.",))
+            return Verdict(Health.HEALING, ("It was stopped before it had been healthy for long enough.",))
         second, later = await self._look(targets)
         if second.is_healthy and later > restarts:
-            return Verdict(is_healthy=False, sentences=("Containers keep restarting.",))
+            return Verdict(Health.UNCHANGED, ("Containers keep restarting.",))
         return second
 
     async def _is_stopped(self, stop: Stop, seconds: float) -> bool:
@@ -69,22 +91,45 @@ class Verifier:
         return True
 
     async def _look(self, targets: Sequence[Workload]) -> tuple[Verdict, int]:
-        sentences, is_healthy, restarts = [], True, 0
+        sentences, seen, restarts = [], [], 0
         for target in targets:
             try:
                 live = await self.cluster.workload(target.resource)
             except ResolverError as error:
                 sentences.append(f"{target.resource}: {error}")
-                is_healthy = False
+                seen.append(Health.UNCHANGED)
                 continue
             if live is None:
                 sentences.append(f"{target.resource} does not exist any more.")
-                is_healthy = False
+                seen.append(Health.WORSE)
                 continue
             restarts += sum(pod.restarts for pod in live.pods)
             sentences.append(_sentence(live))
-            is_healthy = is_healthy and live.ready_replicas >= live.desired_replicas and not live.is_failing
-        return Verdict(is_healthy, tuple(sentences)), restarts
+            seen.append(health(target, live))
+        return Verdict(min(seen, key=_ORDER.index, default=Health.HEALED), tuple(sentences)), restarts
+
+
+_ORDER = list(Health)
+
+
+def health(before: Workload, live: Workload) -> Health:
+    """Worse: fewer pods ready than before, or more that fail. Healing: pods only start, or are not there yet.
+
+    Scaling down on purpose is not worse: no more are counted on than are wanted now.
+    """
+    if live.ready_replicas >= live.desired_replicas and not live.is_failing:
+        return Health.HEALED
+    if live.ready_replicas < min(before.ready_replicas, live.desired_replicas) or _failing(live) > _failing(before):
+        return Health.WORSE
+    return Health.UNCHANGED if _failing(live) else Health.HEALING
+
+
+def _failing(workload: Workload) -> int:
+    """Pods that say why they fail; one that is starting says nothing, or that it is being made."""
+    return sum(bool(pod.reason) and pod.reason not in _STARTING for pod in workload.pods)
+
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
 def _sentence(live: Workload) -> str:

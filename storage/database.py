@@ -6,11 +6,15 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from core.errors import InvalidInputError, UnavailableError
 
 CHANNEL = "incident_resolver"
+LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises where a connection is lost; the last where that happens just as a statement is sent."""
+_AWAY = (OSError, TimeoutError, PoolTimeoutError, OperationalError, InterfaceError)
 _LIMITS = {
     "application_name": "incident-resolver",
     "lock_timeout": "2000",
@@ -44,14 +48,14 @@ async def translated() -> AsyncIterator[None]:
     """UnavailableError where the database did not answer in time or went away; all else is a bug and passes."""
     try:
         yield
-    except (OSError, TimeoutError, OperationalError, InterfaceError, asyncpg.InterfaceError) as error:
+    except _AWAY as error:
         raise UnavailableError("The database does not answer.") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
         if error.connection_invalidated or state.startswith(("08", "53", "57")) or state in {"55P03", "40P01"}:
             raise UnavailableError("The database does not answer.") from error
         raise
-    except asyncpg.PostgresError as error:
+    except LOST as error:
         raise UnavailableError("The database does not answer.") from error
 
 

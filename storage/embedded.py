@@ -26,7 +26,7 @@ MAJOR = "18"
 _SOCKET_PATH_LIMIT = 90
 _SERVER = "-c shared_buffers=64MB -c max_connections=100 -c listen_addresses= -c log_min_messages=warning"
 _CARELESS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-
+_ELSEWHERE = "Choose another INCIDENT_RESOLVER_DATA that its account can enter, or set DATABASE_URL."
 ANSWER_TRIES = 20
 
 
@@ -44,6 +44,13 @@ class _Place:
         return self.folder / "data"
 
     def run(self, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """InvalidInputError where the account cannot reach the program."""
+        try:
+            return self._run(program, arguments)
+        except PermissionError as error:
+            raise InvalidInputError(f"PostgreSQL's account cannot enter {self.folder}. {_ELSEWHERE}") from error
+
+    def _run(self, program: str, arguments: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(  # noqa: S603  our own binaries with our own arguments
             [str(self.binaries / "bin" / program), *arguments],
             check=False,
@@ -68,18 +75,19 @@ def open_embedded(data: Path, *, is_durable: bool = True) -> Iterator[str]:
         raise InvalidInputError(
             "The embedded PostgreSQL needs Linux or macOS; set DATABASE_URL to a PostgreSQL server."
         )
-    place = _place(data)
     try:
-        with ExitStack() as using:
-            with locked(place.folder / "start.lock"):
-                _initialise(place)
-                using.enter_context(locked(place.folder / "users.lock", is_shared=True))
-                if not _is_up(place):
-                    _start(place, is_durable=is_durable)
-                _watch(place)
-            yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
-    finally:
-        _stop_if_last(place)
+        place = _place(data)
+    except OSError as error:
+        raise InvalidInputError(f"The folder {data} cannot be used ({error.strerror}). {_ELSEWHERE}") from error
+    with ExitStack() as using:
+        with locked(place.folder / "start.lock"):
+            _initialise(place)
+            using.callback(_stop_if_last, place)
+            using.enter_context(locked(place.folder / "users.lock", is_shared=True))
+            if not _is_up(place):
+                _start(place, is_durable=is_durable)
+            _watch(place)
+        yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
 
 
 def _stop_if_last(place: _Place) -> None:
@@ -94,7 +102,7 @@ def _stop_if_last(place: _Place) -> None:
 
 def _place(data: Path) -> _Place:
     account = NOBODY if os.geteuid() == 0 else None
-    folder = data.absolute() / "postgresql"
+    folder = data.resolve() / "postgresql"
     folder.mkdir(parents=True, exist_ok=True)
     if account is not None:
         data.chmod(data.stat().st_mode | 0o011)
@@ -152,10 +160,7 @@ def _initialise(place: _Place) -> None:
         "initdb", "-D", str(place.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "-N"
     )
     if made.returncode != 0:
-        raise InvalidInputError(
-            f"PostgreSQL could not be set up in {place.data}: {_last(made)} Choose another INCIDENT_RESOLVER_DATA that "
-            "its account can enter, or set DATABASE_URL."
-        )
+        raise InvalidInputError(f"PostgreSQL could not be set up in {place.data}: {_last(made)} {_ELSEWHERE}")
     made_durable = place.run("initdb", "-D", str(place.data), "--sync-only")
     if made_durable.returncode != 0:
         raise UnavailableError(f"PostgreSQL's files could not be synced: {_last(made_durable)}")
@@ -163,14 +168,21 @@ def _initialise(place: _Place) -> None:
 
 def _is_up(place: _Place) -> bool:
     """Whether it runs; one that runs is given time to answer (recovery, a busy machine)."""
-    _drop_stale_pid(place)
+    if _answers(place):
+        return True
+    _drop_stale_pids(place)
     if place.run("pg_ctl", "status", "-D", str(place.data)).returncode != 0:
         return False
     for _ in range(ANSWER_TRIES):
-        if place.run("pg_isready", "-q", "-h", str(place.sockets), "-t", "3").returncode == 0:
+        if _answers(place):
             return True
         time.sleep(0.2)
     raise UnavailableError(f"The embedded PostgreSQL in {place.folder} runs but does not answer; see its server.log.")
+
+
+def _answers(place: _Place) -> bool:
+    asked = place.run("pg_isready", "-q", "-h", str(place.sockets), "-U", "postgres", "-d", "postgres", "-t", "3")
+    return asked.returncode == 0
 
 
 def _start(place: _Place, *, is_durable: bool) -> None:
@@ -181,18 +193,27 @@ def _start(place: _Place, *, is_durable: bool) -> None:
         raise UnavailableError(f"The embedded PostgreSQL did not start: {_last(started)} Its log: {log}")
 
 
-def _drop_stale_pid(place: _Place) -> None:
-    """A pid file may name a process of somebody else after a restart; PostgreSQL would then refuse to start."""
-    file = place.data / "postmaster.pid"
-    try:
-        pid = int(file.read_text(encoding="ascii").split("\n", 1)[0])
-    except (OSError, ValueError):
-        return
-    shown = subprocess.run(  # noqa: S603  a fixed program and a number
-        ["/bin/ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
+def _drop_stale_pids(place: _Place) -> None:
+    """A lock file may name a process of somebody else after a restart; PostgreSQL would then refuse to start."""
+    for file in (place.data / "postmaster.pid", place.sockets / ".s.PGSQL.5432.lock"):
+        try:
+            pid = int(file.read_text(encoding="ascii").split("\n", 1)[0])
+        except (OSError, ValueError):
+            continue
+        if str(place.data) not in _command_line(pid):
+            file.unlink(missing_ok=True)
+
+
+def _command_line(pid: int) -> str:
+    """All of it, empty where there is no such process. A cut one would make a living server look like a stranger."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    return subprocess.run(  # noqa: S603  a fixed program and a number
+        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True
     ).stdout
-    if str(place.data) not in shown:
-        file.unlink(missing_ok=True)
 
 
 def _watch(place: _Place) -> None:

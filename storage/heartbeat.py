@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from core.resolution import Resolution
+from storage.database import LOST
 
 log = structlog.get_logger()
 _RENEW = """
@@ -57,9 +58,9 @@ class Heartbeat:
         while not self._over.is_set():
             try:
                 asyncio.run(self._renew_until_broken())
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except LOST as error:
                 log.warning("heartbeat_failed", error=type(error).__name__)
-            self._over.wait(1.0)
+            self._over.wait(min(1.0, self._lease_seconds / 6))
 
     async def _renew_until_broken(self) -> None:
         connection = await asyncpg.connect(**connection_arguments(self._url), timeout=5, command_timeout=5)

@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 import asyncpg
 
-from storage.database import CHANNEL
+from storage.database import CHANNEL, LOST
 from storage.heartbeat import connection_arguments
+
+RETRY_SECONDS = 1.0
 
 
 async def listen(url: str, wake: Callable[[], None]) -> None:
     """Until cancelled: calls `wake` at each notification, and once after every reconnect."""
     while True:
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*LOST):
             await _listen_once(url, wake)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 async def _listen_once(url: str, wake: Callable[[], None]) -> None:

@@ -15,7 +15,9 @@ async def upgrade(engine: AsyncEngine, *, to: str = "head") -> None:
     if to == "head" and await current(engine) == HEAD:
         return
     async with engine.begin() as connection:
+        await connection.execute(text("SET LOCAL lock_timeout = '25s'"))
         await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        await connection.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
         await connection.run_sync(_migrate, to)
 
 

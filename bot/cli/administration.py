@@ -2,7 +2,9 @@
 
 import argparse
 import getpass
+from pathlib import Path
 
+from bot.keys import end_renewal, read_key, renew_key
 from bot.settings import Settings
 from bot.wiring import TABLES, open_administration, tables_version
 from core.actor import Right
@@ -66,6 +68,20 @@ async def resume(settings: Settings, _: argparse.Namespace) -> int:
     async with open_administration(settings) as administration:
         await administration.intake.resume(by=_operator())
     print("Resumed.")
+    return 0
+
+
+async def rotate(settings: Settings, given: argparse.Namespace) -> int:
+    """Snapshots that the former key sealed are sealed with the present one; safe to repeat where it was cut short."""
+    is_own_file = given.old_key_file is None
+    if is_own_file and settings.snapshot_key is not None:
+        raise InvalidInputError("With INCIDENT_RESOLVER_SNAPSHOT_KEY set to the new key, --old-key-file is needed.")
+    old = renew_key("snapshot", data=settings.data) if is_own_file else read_key(Path(given.old_key_file))
+    async with open_administration(settings) as administration:
+        count = await administration.resealing.from_key(old)
+    if is_own_file:
+        end_renewal("snapshot", data=settings.data)
+    print(f"{count} snapshot entries are encrypted with the present key now; the former one is not needed any more.")
     return 0
 
 

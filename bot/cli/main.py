@@ -88,6 +88,12 @@ def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentP
     one = keys.add_parser("revoke", help="end a key")
     one.add_argument("--name", required=True)
     one.set_defaults(command=_with_settings(administration.revoke_key))
+    sealing = commands.add_parser("encryption", help="the key of the snapshots")
+    one = sealing.add_subparsers(required=True, metavar="rotate").add_parser(
+        "rotate", help="encrypt all snapshots with the present key; stop the service first"
+    )
+    one.add_argument("--old-key-file", metavar="FILE", help="the former key; without it the key file is renewed")
+    one.set_defaults(command=_with_settings(administration.rotate))
     one = commands.add_parser("pause", help="start nothing new until resume")
     one.add_argument("--reason", required=True, help="stands on every card")
     one.set_defaults(command=_with_settings(administration.pause))

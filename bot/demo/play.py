@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from core.resolution import OPEN_STATES, Person, ResolutionId
 
 DEMO = Person("demo", "demo")
 PLAY_SECONDS = 180.0
+CLEANING_TRIES = 20
+"""A process that was just killed may still be writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,11 @@ def temporary_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(CLEANING_TRIES):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.2)
 
 
 @asynccontextmanager

@@ -105,7 +105,11 @@ def _operation(
         responses["202"] = responses["200"] | {"description": "not finished; Location names its status"}
     if body is not None:
         responses |= {"408": problem, "413": problem}
-    operation: dict[str, Any] = {"summary": summary, "parameters": list(extra), "responses": responses}
+    operation: dict[str, Any] = {
+        "summary": summary,
+        "parameters": list(extra),
+        "responses": dict(sorted(responses.items())),
+    }
     if body is not None:
         content = {"application/json": {"schema": _ref(body)}}
         operation["requestBody"] = {"required": body != "InterruptBody", "content": content}

@@ -107,6 +107,10 @@ def _other(recorded: RecordedEntry, who: str) -> str:
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
         case Happened.ROLLBACK_STARTED:
             return f"↩️ Rolling back, asked by {who}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
+        case Happened.EVIDENCE_KEPT:
+            findings = facts.get("findings")
+            count = len(findings) if isinstance(findings, list) else 0
+            return f"🗂️ Kept {count} piece(s) of evidence of the failed state before anything is put back."
         case other:
             return f"{escaped(other.value.replace('_', ' '), 40).capitalize()} by {who}.{_because(facts)}"
 

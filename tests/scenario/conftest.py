@@ -109,12 +109,14 @@ def buttons_of(message: dict[str, Any]) -> list[str]:
 
 
 @asynccontextmanager
-async def playing(database_url: str, *, page: Path | None = None, **settings: object) -> AsyncIterator[Play]:
-    """A running stage; `settings` replace the demo's."""
+async def playing(
+    database_url: str, *, page: Path | None = None, cluster: Path | None = None, **settings: object
+) -> AsyncIterator[Play]:
+    """A running stage; `settings` replace the demo's, `cluster` is a kubeconfig instead of the simulator."""
     stop = asyncio.Event()
     key = base64.b64encode(SNAPSHOT_KEY).decode()
     stores = {"database_url": database_url, "snapshot_key": key, "signing_key": key}
-    wanted = Wanted(port=0, slack_port=0, page=page, changed=stores | settings)
+    wanted = Wanted(port=0, slack_port=0, page=page, kubeconfig=cluster, changed=stores | settings)
     async with open_stage(wanted) as stage, aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
         group.create_task(stage.assembled.service.run(stop))
         try:

@@ -330,6 +330,7 @@ async def test_a_secret_that_somebody_writes_is_kept_nowhere(play):
     card = await play.card("Rejected")
     _, status = await play.get(f"{BASE}/status/{answer['resolution_id']}")
 
-    for shown in (json.dumps(status), json.dumps(card), play.thread(card)):
+    told = await play.thread_with(card, "Rejected")
+    for shown in (json.dumps(status), json.dumps(card), told):
         assert secret not in shown
         assert "[redacted]" in shown

@@ -77,7 +77,15 @@ async def agents(script: Callable[[Body], Turn], *, ledger: MemoryLedger | None 
 
 
 def clis() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "claude" in " ".join(one.cmdline())]
+    return [one for one in psutil.Process().children(recursive=True) if "claude" in command_of(one)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """Empty for one that is over: other tests' processes may wait to be reaped."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 async def test_an_agent_works_through_our_tool_and_reports(tmp_path):
