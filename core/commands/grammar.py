@@ -10,6 +10,10 @@ from tree_sitter import Language, Node, Parser
 
 MAX_LENGTH = 4_000
 MAX_STAGES = 6
+MAX_SIGNS = 40
+"""Signs outside quotes that make the parser search; a line that is allowed has a handful of them."""
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_SHELL_SIGNS = re.compile(r"[(){}<>;&!|`$\\]")
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 _PLAIN = re.compile(r"[\x20-\x7e]+")
 _WORD = re.compile(r"[^\s\\$`*?\[\]{}~!#&;|<>()'\"]+")
@@ -38,6 +42,8 @@ def parse_line(line: str) -> tuple[tuple[str, ...], ...]:
         raise Refused("R1a", "One line at a time: run several commands one after the other.")
     if not _PLAIN.fullmatch(text):
         raise Refused("R1g", "Only plain ASCII characters are allowed, no control or look-alike characters.")
+    if len(_SHELL_SIGNS.findall(_QUOTED.sub("", text))) > MAX_SIGNS:
+        raise Refused("R1h", "Too many signs that only a shell understands; write one simple command.")
     root = _PARSER.parse(text.encode()).root_node
     if root.has_error:
         raise Refused("R1h", "The line cannot be parsed; check its quotes.")

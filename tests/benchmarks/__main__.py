@@ -20,6 +20,7 @@ from bot.demo.slack.server import open_local_slack
 from core.resolution import State
 from storage.embedded import open_embedded
 from storage.heartbeat import connection_arguments
+from tests.benchmarks.verdicts import verdict_lines
 from tests.scenario.conftest import Play, playing
 
 ROUNDS = 7
@@ -136,6 +137,7 @@ async def bench(url: str) -> None:
 
 
 if __name__ == "__main__":
+    print("\n".join(verdict_lines()))
     with tempfile.TemporaryDirectory(prefix="ir-bench-", ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o711)
         with open_embedded(Path(name)) as database:
