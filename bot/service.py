@@ -5,9 +5,8 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import structlog
+from core.errors import first_of
 
-log = structlog.get_logger()
 Part = Callable[[], Awaitable[None]]
 """Something that runs until cancelled."""
 
@@ -28,16 +27,11 @@ class Service:
                 for task in tasks:
                     task.cancel()
         except ExceptionGroup as failures:
-            raise _first(failures) from failures
+            raise first_of(failures) from failures
 
 
 async def _forever(part: Part) -> None:
     await part()
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -62,3 +62,9 @@ class UnavailableError(ResolverError):
 
 class LeaseLostError(ResolverError):
     """Another worker holds the resolution now, or its state moved: stop, and change nothing more."""
+
+
+def first_of(failures: ExceptionGroup[Exception]) -> Exception:
+    """What went wrong first inside a group of tasks, however deep it stands."""
+    first = failures.exceptions[0]
+    return first_of(first) if isinstance(first, ExceptionGroup) else first

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from bot.cli import administration, assess, check, demo, serve
 from bot.cli.logs import configure_logs
 from bot.settings import Settings, load_settings
-from core.errors import ResolverError
+from core.errors import ResolverError, first_of
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 RIGHTS = "view,request,approve,interrupt,rollback,act-for-others"
@@ -24,19 +24,13 @@ def run(arguments: Sequence[str]) -> int:
         print(f"incident-resolver: {error}", file=sys.stderr)
         return 1
     except ExceptionGroup as failures:
-        first = _first(failures)
+        first = first_of(failures)
         if not isinstance(first, ResolverError):
             raise
         print(f"incident-resolver: {first}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    """What went wrong inside a group of tasks."""
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from core.cluster import kinds
 from core.cluster.api import KubernetesApi
 from core.cluster.kinds import Kind
-from core.errors import ResolverError
+from core.errors import first_of
 
 _REVIEW = Kind("SelfSubjectAccessReview", "authorization.k8s.io/v1", "selfsubjectaccessreviews", is_namespaced=False)
 _SCALE = tuple(
@@ -57,10 +57,7 @@ async def review_access(api: KubernetesApi, *, namespace: str | None) -> Access:
             changes = [group.create_task(_line_if_missing(api, verb, kind, namespace)) for verb, kind in CHANGES]
             secrets = group.create_task(_line_if_missing(api, *SECRETS, namespace))
     except ExceptionGroup as failures:
-        for one in failures.exceptions:
-            if isinstance(one, ResolverError):
-                raise one from failures
-        raise
+        raise first_of(failures) from failures
     return Access(
         tuple(line for one in reads if (line := one.result()) is not None),
         tuple(line for one in changes if (line := one.result()) is not None),

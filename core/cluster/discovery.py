@@ -9,7 +9,7 @@ import yaml
 from core import owners, recreation
 from core.cluster.api import KubernetesApi
 from core.cluster.kinds import Kind
-from core.errors import NotFoundError, ResolverError, UnavailableError
+from core.errors import NotFoundError, UnavailableError, first_of
 from core.helm_releases import Release, release_of
 from core.resources import Resource
 from core.snapshot import Manifest
@@ -118,10 +118,7 @@ async def _listed(
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(listed(kind)) for kind in kinds]
     except ExceptionGroup as failures:
-        for failure in failures.exceptions:
-            if isinstance(failure, ResolverError):
-                raise failure from failures
-        raise
+        raise first_of(failures) from failures
     return [one for task in asked for one in task.result()]
 
 

@@ -9,7 +9,7 @@ from core.cluster.api import KubernetesApi
 from core.cluster.client import KubernetesCluster
 from core.cluster.evidence import Log
 from core.cluster.inventory import Inventory, Object
-from core.errors import InvalidInputError, NotAllowedError, NotFoundError, ResolverError
+from core.errors import InvalidInputError, NotAllowedError, NotFoundError, ResolverError, first_of
 from core.findings import Finding, Gap, SourceAnswer
 from core.ports import Clock
 from core.resolution import Request
@@ -42,7 +42,7 @@ class KubernetesSource:
                 uid = group.create_task(self._cluster.uid())
                 exists = group.create_task(self._exists(request.namespace))
         except ExceptionGroup as failures:
-            raise _first(failures) from failures
+            raise first_of(failures) from failures
         seen = read.result()
         found = inventory.workloads(seen)
         failing = tuple(one for one in found if one.is_failing)
@@ -122,8 +122,3 @@ class KubernetesSource:
 
 def _failing_pods(workload: Workload) -> list[PodState]:
     return [pod for pod in workload.pods if pod.reason or not pod.is_ready]
-
-
-def _first(failures: ExceptionGroup[Exception]) -> Exception:
-    first = failures.exceptions[0]
-    return _first(first) if isinstance(first, ExceptionGroup) else first
