@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from typing_extensions import override
 
+SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+"""Those of the cluster itself."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Resource:

@@ -5,10 +5,9 @@ from core.assessment import RiskAssessment
 from core.findings import IncidentContext
 from core.policy.policy import ACTION_RISK_MAP, Policy
 from core.resolution import ActionType, Request
-from core.resources import Resource, Workload
+from core.resources import SYSTEM_NAMESPACES, Resource, Workload
 from core.risk_levels import RiskLevel
 
-SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 MANY = 3
 
 

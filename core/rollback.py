@@ -15,7 +15,6 @@ from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoSte
 from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, assumed_after, plan_restore
 
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
-FIELD_MANAGER = "incident-resolver"
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
@@ -248,7 +247,7 @@ class _Run:
         for _ in range(_ATTEMPTS):
             if live is None:
                 return
-            fields = owners.fields_of_before(*versions, live, us=FIELD_MANAGER)
+            fields = owners.fields_of_before(*versions, live, us=owners.FIELD_MANAGER)
             if fields is None:
                 return
             metadata = {**live["metadata"], "managedFields": [*fields, *owners.status_entries(live)]}

@@ -57,26 +57,41 @@ def write_workspace(folder: Path, *, text: str, objects: Sequence[tuple[Resource
         (folder / f"{name}.yaml").write_text(body, encoding="utf-8")
 
 
+class RefusedPathError(Exception):
+    """The path leads outside, through a link, or to no plain file."""
+
+
+def open_workspace_file(folder: Path, name: str, flags: int) -> int:
+    """A descriptor of a plain file by its relative name, opened step by step below `folder`, no link followed.
+
+    RefusedPathError or OSError.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or re.search(r"[\x00-\x1f]", name):
+        raise RefusedPathError("only relative paths inside the folder")
+    here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            following = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+            os.close(here)
+            here = following
+        file = os.open(parts[-1], flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
+    finally:
+        os.close(here)
+    shown = os.fstat(file)
+    if not stat.S_ISREG(shown.st_mode) or shown.st_nlink > 1:
+        os.close(file)
+        raise RefusedPathError("only plain files")
+    return file
+
+
 def read_workspace_file(folder: Path, name: str) -> bytes | None:
     """The whole of a plain file by its relative name; None for links, folders, what is outside, and what is large."""
-    parts = PurePosixPath(name).parts
-    if not parts or PurePosixPath(name).is_absolute() or ".." in parts:
-        return None
-    opened: list[int] = []
     try:
-        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
-        for part in parts[:-1]:
-            opened.append(os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened[-1]))
-        opened.append(os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened[-1]))
-        if not stat.S_ISREG(os.fstat(opened[-1]).st_mode):
-            return None
-        with os.fdopen(os.dup(opened[-1]), "rb") as file:
+        with os.fdopen(open_workspace_file(folder, name, os.O_RDONLY), "rb") as file:
             content = file.read(MOST_BYTES + 1)
-    except OSError:
+    except (RefusedPathError, OSError):
         return None
-    finally:
-        for number in opened:
-            os.close(number)
     return content if len(content) <= MOST_BYTES else None
 
 

@@ -2,22 +2,18 @@
 
 import fnmatch
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from core.ports import ToolAnswer
+from core.workspace import RefusedPathError, open_workspace_file
 
 MOST_BYTES = 400_000
 MOST_TEXT = 40_000
 MOST_FILES = 500
 MOST_LINE = 2_000
-
-
-class _RefusedPathError(Exception):
-    """The path leads outside, through a link, or to no plain file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +25,7 @@ class Folder:
     def read(self, path: str) -> ToolAnswer:
         try:
             return ToolAnswer(self._text(path)[:MOST_TEXT] or "(empty)")
-        except (_RefusedPathError, OSError) as error:
+        except (RefusedPathError, OSError) as error:
             return _refusal(path, error)
 
     def edit(self, path: str, old: str, new: str) -> ToolAnswer:
@@ -43,9 +39,10 @@ class Folder:
             changed = text.replace(old, new)
             if len(changed.encode()) > MOST_BYTES:
                 return ToolAnswer(f"{path} would become too large.", is_error=True)
-            with os.fdopen(self._open(path, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
+            with os.fdopen(open_workspace_file(self.root, path, os.O_WRONLY), "w", encoding="utf-8") as file:
+                file.truncate()
                 file.write(changed)
-        except (_RefusedPathError, OSError) as error:
+        except (RefusedPathError, OSError) as error:
             return _refusal(path, error)
         return ToolAnswer(f"{path} was changed. It is your copy; nothing in the cluster changed.")
 
@@ -61,7 +58,7 @@ class Folder:
                     for number, line in enumerate(lines, 1)
                     if pattern.lower() in line.lower()
                 ]
-        except (_RefusedPathError, OSError) as error:
+        except (RefusedPathError, OSError) as error:
             return _refusal(path, error)
         return ToolAnswer("\n".join(found)[:MOST_TEXT] or "(no line holds it)")
 
@@ -81,30 +78,10 @@ class Folder:
                         return
 
     def _text(self, path: str) -> str:
-        with os.fdopen(self._open(path, os.O_RDONLY), "rb") as file:
+        with os.fdopen(open_workspace_file(self.root, path, os.O_RDONLY), "rb") as file:
             return file.read(MOST_BYTES).decode("utf-8", "replace")
-
-    def _open(self, path: str, flags: int) -> int:
-        """Opens step by step below the root, refusing a link at every step."""
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or re.search(r"[\x00-\x1f]", path):
-            raise _RefusedPathError("only relative paths inside the folder")
-        here = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            for part in parts[:-1]:
-                following = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
-                os.close(here)
-                here = following
-            file = os.open(parts[-1], flags | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=here)
-        finally:
-            os.close(here)
-        shown = os.fstat(file)
-        if not stat.S_ISREG(shown.st_mode) or shown.st_nlink > 1:
-            os.close(file)
-            raise _RefusedPathError("only plain files")
-        return file
 
 
 def _refusal(path: str, error: Exception) -> ToolAnswer:
-    why = str(error) if isinstance(error, _RefusedPathError) else "no such file, or a link"
+    why = str(error) if isinstance(error, RefusedPathError) else "no such file, or a link"
     return ToolAnswer(f"{path!r} cannot be opened: {why}. `glob *` lists what is there.", is_error=True)

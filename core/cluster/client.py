@@ -9,6 +9,7 @@ from typing import Any
 
 from kubernetes.aio import client as kubernetes_client
 
+from core import owners
 from core.cluster import discovery, inventory, kinds
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
@@ -21,7 +22,6 @@ from core.redaction import redact
 from core.resources import Resource, Workload
 from core.snapshot import Manifest
 
-FIELD_MANAGER = "incident-resolver"
 HELM_SECONDS = 120.0
 
 
@@ -43,7 +43,7 @@ async def open_cluster(
             raise InvalidInputError(
                 "The kubeconfig cannot be used: its certificates or key are not valid PEM files.", field="KUBECONFIG"
             ) from error
-        client.user_agent = FIELD_MANAGER
+        client.user_agent = owners.FIELD_MANAGER
         async with client:
             api = KubernetesApi(client, seconds_per_request=seconds_per_request)
             yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm))
@@ -190,4 +190,4 @@ class KubernetesCluster:
 
 def _writing(*, is_dry_run: bool) -> Query:
     dry = [("dryRun", "All")] if is_dry_run else []
-    return [*dry, ("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict")]
+    return [*dry, ("fieldManager", owners.FIELD_MANAGER), ("fieldValidation", "Strict")]

@@ -70,6 +70,18 @@ class FlagTable:
         return known.get(letter)
 
 
+_DRY = frozenset({"", "true", "client", "server"})
+_NOT_DRY = frozenset({None, "none", "false"})
+
+
+def is_dry_run(invocation: Invocation, table: FlagTable) -> bool:
+    """R9: the last value counts; bare and "true" mean client; a verb that does not know the flag is not dry."""
+    given = invocation.last("dry-run")
+    if given not in _NOT_DRY | _DRY:
+        raise Refused("R9", f"--dry-run={given!r} is not known; there are client, server and none.")
+    return given in _DRY and "dry-run" in table.verbs.get(invocation.verb, {})
+
+
 def load_table(file: Path, *, reads_underscores: bool) -> FlagTable:
     return FlagTable(json.loads(file.read_text(encoding="utf-8")), reads_underscores=reads_underscores)
 

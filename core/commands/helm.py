@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from core.commands.flags import Invocation, load_table, parse_invocation
+from core.commands.flags import Invocation, is_dry_run, load_table, parse_invocation
 from core.commands.grammar import Refused
 from core.commands.local_files import is_address, refuse_addresses, refuse_foreign_files
-from core.commands.manifests import SYSTEM_NAMESPACES
 from core.commands.targets import namespace_of
 from core.commands.verdicts import Reasons, Verdict
+from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
 HELM = load_table(Path(__file__).parent / "helm_flags.json", reads_underscores=False)
@@ -36,7 +36,6 @@ _CHANGES = {
     "test": (RiskLevel.HIGH, "R10", "helm test runs pods of the chart."),
     "uninstall": (RiskLevel.CRITICAL, "R8", "helm uninstall deletes all objects of a release."),
 }
-_DRY = frozenset({"", "true", "client", "server"})
 
 
 def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
@@ -90,7 +89,7 @@ def _check_read(invocation: Invocation) -> None:
 
 
 def _judge_change(invocation: Invocation, where: str) -> Verdict:
-    if _is_dry_run(invocation):
+    if is_dry_run(invocation, HELM):
         refuse_foreign_files(invocation)
         return Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.")
     reasons = Reasons()
@@ -102,10 +101,3 @@ def _judge_change(invocation: Invocation, where: str) -> Verdict:
     if where in SYSTEM_NAMESPACES:
         reasons.add(RiskLevel.CRITICAL, "R8", f"A change in {where} touches the cluster itself.")
     return Verdict(*reasons.worst)
-
-
-def _is_dry_run(invocation: Invocation) -> bool:
-    given = invocation.last("dry-run")
-    if given not in _DRY | {None, "none", "false"}:
-        raise Refused("R9", f"--dry-run={given!r} is not known; there are client, server and none.")
-    return given in _DRY and "dry-run" in HELM.verbs[invocation.verb]

@@ -7,9 +7,10 @@ from core.commands.grammar import Refused
 from core.commands.kinds import CLUSTER_KINDS, CUSTOM_KINDS, IDENTITY_KINDS
 from core.commands.kubectl_pods import judge_in_pod, judge_overrides
 from core.commands.local_files import Files, is_address, named_files
-from core.commands.manifests import SYSTEM_NAMESPACES, UnreadableError, documents, field_reasons, judge_manifest
+from core.commands.manifests import UnreadableError, documents, field_reasons, judge_manifest
 from core.commands.targets import Targets, check_names, has_selector, namespace_of, targets_of, without_pairs
 from core.commands.verdicts import Reasons
+from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
 CRITICAL, HIGH, MEDIUM = RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM

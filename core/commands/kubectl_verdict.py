@@ -1,6 +1,6 @@
 """The verdict on a kubectl line: reads, dry runs, and changes with their reach."""
 
-from core.commands.flags import Invocation
+from core.commands.flags import Invocation, is_dry_run
 from core.commands.grammar import Refused
 from core.commands.kubectl import KUBECTL, parse_kubectl
 from core.commands.kubectl_changes import reach
@@ -11,9 +11,6 @@ from core.commands.manifests import UnreadableError, judge_manifest
 from core.commands.targets import namespace_of
 from core.commands.verdicts import Reasons, Verdict
 from core.risk_levels import RiskLevel
-
-_DRY = frozenset({"", "true", "client", "server"})
-_NOT_DRY = frozenset({None, "none", "false"})
 
 
 def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | None) -> Verdict:
@@ -32,7 +29,7 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
         reasons = reach(invocation, namespace, files)
         kinds = reasons.kinds
         effects = effects_of(invocation, where)
-        if is_dry_run(invocation):
+        if is_dry_run(invocation, KUBECTL):
             verdict = Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.")
         else:
             worst = reasons.worst
@@ -64,14 +61,6 @@ def _lists(invocation: Invocation) -> bool:
         return False
     names_changes = any("=" in word or word.endswith("-") for word in invocation.words)
     return not names_changes and not {"env", "from"} & invocation.flags.keys()
-
-
-def is_dry_run(invocation: Invocation) -> bool:
-    """R9: the last value counts; bare and "true" mean client; a verb that does not know the flag is not dry."""
-    given = invocation.last("dry-run")
-    if given not in _NOT_DRY | _DRY:
-        raise Refused("R9", f"--dry-run={given!r} is not known; there are client, server and none.")
-    return given in _DRY and "dry-run" in KUBECTL.verbs.get(invocation.verb, {})
 
 
 def _kinds_in_files(invocation: Invocation, files: Files | None) -> set[str]:

@@ -11,12 +11,12 @@ from typing_extensions import override
 
 from core.commands.kinds import CLUSTER_KINDS, kind_in_manifest
 from core.commands.verdicts import Reason, Reasons
+from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 40
 MAX_DOCUMENTS = 100
-SYSTEM_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease"})
 ORDINARY_KINDS = frozenset(
     {
         *("ConfigMap", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"),

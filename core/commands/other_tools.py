@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from core.commands.grammar import Refused
-from core.commands.manifests import SYSTEM_NAMESPACES
 from core.commands.verdicts import Verdict
+from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
 _IDENTITY = frozenset(

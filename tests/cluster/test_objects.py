@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from core.cluster.client import FIELD_MANAGER, KubernetesCluster, open_cluster
+from core import owners
+from core.cluster.client import KubernetesCluster, open_cluster
 from core.cluster.runner import kubectl_path
 from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StaleError, UnavailableError
 from core.resources import Resource
@@ -41,7 +42,7 @@ async def test_a_created_object_reads_as_it_was_written_and_names_its_writer(
 
     assert read == made
     assert read["data"] == {"colour": "red"}
-    assert [one["manager"] for one in read["metadata"]["managedFields"]] == [FIELD_MANAGER]
+    assert [one["manager"] for one in read["metadata"]["managedFields"]] == [owners.FIELD_MANAGER]
 
 
 async def test_a_kind_that_is_not_known_here_is_found_by_its_api_version(cluster: KubernetesCluster, namespace: str):

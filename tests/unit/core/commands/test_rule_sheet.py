@@ -9,7 +9,7 @@ from core.commands.gate import KNOWN_PROGRAMS, judge
 from core.commands.grammar import MAX_LENGTH
 from core.commands.helm import HELM
 from core.commands.kubectl import KUBECTL
-from core.commands.manifests import SYSTEM_NAMESPACES
+from core.resources import SYSTEM_NAMESPACES
 from tests.unit.core.commands.rule_rows import rows
 from tests.unit.core.commands.test_filters import DENIED_FILTERS
 from tests.unit.core.commands.test_gate_denials import DENIED_KUBECTL
