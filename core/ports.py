@@ -3,7 +3,7 @@
 Implemented by storage, core.cluster, core.agent and core.sources, and by the fakes of the tests.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from core.helm_releases import Release
 from core.history import Entry, RecordedEntry
 from core.overview import Overview, Pause
 from core.permit import Permit
+from core.plan import Proposal
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport
@@ -123,8 +124,9 @@ class Toolbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """One agent run. `agent` names its budget ("executor"); `token_limit` is the resolution's, in tokens.
+    """One agent run. `agent` names its budget ("executor", "planner", "reporter").
 
+    `token_limit` is the resolution's, `agent_tokens` this agent's share of it where it has one of its own, in tokens.
     `prompt` frames foreign text as data.
     """
 
@@ -134,15 +136,28 @@ class AgentTask:
     prompt: str
     folder: Path
     token_limit: int = 100_000
+    agent_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalAnswer:
+    """What came of a proposal. `is_final`: taken, or refused for the last time; the agent's work ends here."""
+
+    answer: ToolAnswer
+    is_final: bool
+
+
+Propose = Callable[[Proposal], Awaitable[ProposalAnswer]]
+"""What the planning agent's `propose` tool calls back into."""
 
 
 class Agents(Protocol):
     """The door to the Claude Agent SDK."""
 
-    async def run(self, task: AgentTask, toolbox: Toolbox) -> Outcome:
+    async def run(self, task: AgentTask, toolbox: Toolbox, *, propose: Propose | None = None) -> Outcome:
         """Runs to an end; cancelling it kills the agent and its children within 2 s.
 
-        Never raises for API failures: those are an Outcome "failed" whose output says what was seen and what to do.
+        `propose` belongs to profiles with that tool. Never raises for API failures: those are an Outcome "failed" whose output says what was seen and what to do.
         """
 
 

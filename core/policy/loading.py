@@ -14,7 +14,7 @@ from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
+_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution", "plan")
 
 
 class _Reader:
@@ -107,6 +107,10 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
         given["command_raises"] = _command_raises(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
+    if "plan" in sections:
+        plan = read.mapping(sections["plan"], "plan", ("from",))
+        if "from" in plan:
+            given["plan_from"] = read.level(plan["from"], "plan.from")
     if "execution" in sections:
         execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "scale_factor"))
         if "auto_rollback" in execution:

@@ -20,6 +20,10 @@ ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
 """The level an action type has by itself; a policy may raise it, never lower it."""
 
 
+WRITES_VALUES = frozenset({ActionType.CONFIG_FIX, ActionType.RESOURCE_SCALE})
+"""Action types that write an image, a number or a field; these are always planned."""
+
+
 @dataclass(frozen=True, slots=True)
 class AutoApproval:
     """A caller (id or name, with * and ?) whose requests up to MEDIUM need no person if they ask for it."""
@@ -56,9 +60,17 @@ class Policy:
     auto_rollback: bool | None = None
     scale_factor: float = 2.0
     command_raises: tuple[CommandRaise, ...] = ()
+    plan_from: RiskLevel = RiskLevel.HIGH
 
     def is_production(self, namespace: str) -> bool:
         return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)
+
+    def wants_plan(self, action: ActionType, level: RiskLevel) -> bool:
+        """Whether the exact lines are shown before anybody is asked: from `plan_from` up, and wherever values are written.
+
+        An investigation changes nothing, so there is nothing to plan.
+        """
+        return action is not ActionType.INVESTIGATION and (action in WRITES_VALUES or level >= self.plan_from)
 
     def cluster_problem(self, client_id: str, cluster_uid: str | None) -> str | None:
         """Why this client may not touch this cluster, None when it may. Without a map there is one cluster."""
