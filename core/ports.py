@@ -72,6 +72,12 @@ class Cluster(Protocol):
     async def read(self, resource: Resource) -> Manifest | None:
         """The whole object, None if it does not exist; NotAllowedError when the API server refuses to show it."""
 
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        """Every object the line would change, with its uid; one it would make has none. Never empty.
+
+        InvalidInputError or NotFoundError says why it cannot be told, NotAllowedError that it may not be seen.
+        """
+
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest: ...
 
     async def replace(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
