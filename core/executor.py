@@ -1,23 +1,20 @@
 """RemediationExecutor: lets an agent work inside a permit and says what came of it."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from core.briefing import brief
 from core.effects import Judged
-from core.errors import ResolverError
 from core.execution import AgentProfile, Outcome
 from core.findings import IncidentContext
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
 from core.resolution import ActionType, Resolution
-from core.resources import Resource
-from core.snapshot import Manifest
 from core.toolbox import GatedToolbox
-from core.workspace import context_text, read_workspace_file, write_workspace
+from core.workspace import read_workspace_file
 
 
 class Judge(Protocol):
@@ -49,9 +46,7 @@ class RemediationExecutor:
         """
         request = resolution.request
         folder = self.workspaces / resolution.id
-        text = context_text(request, context, permit)
-        objects = await self._objects(context)
-        await asyncio.to_thread(write_workspace, folder, text=text, objects=objects)
+        text = await brief(self.cluster, folder, request=request, context=context, permit=permit)
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
@@ -71,15 +66,3 @@ class RemediationExecutor:
         )
         outcome = await self.agents.run(task, toolbox)
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)
-
-    async def _objects(self, context: IncidentContext) -> list[tuple[Resource, Manifest]]:
-        """The affected objects as they are; one that cannot be read is left out, the agent can still ask for it."""
-        found: list[tuple[Resource, Manifest]] = []
-        for workload in context.affected:
-            try:
-                manifest = await self.cluster.read(workload.resource)
-            except ResolverError:
-                continue
-            if manifest is not None:
-                found.append((workload.resource, manifest))
-        return found

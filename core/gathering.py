@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core import permits, risk
-from core.approval import Approval, ApprovalState, Subject
+from core.approval import POLICY, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
@@ -17,11 +17,9 @@ from core.permit import Permit
 from core.planning import NoPlan, Plan, Planner
 from core.policy.policy import Policy
 from core.ports import Store, Transaction
-from core.resolution import ApprovalId, Person, Resolution, State
+from core.resolution import ApprovalId, Resolution, State
 from core.watching import Watcher
 
-POLICY = Person("policy", "the policy")
-"""Who approves what needs no person."""
 START_WITHIN = timedelta(minutes=10)
 """How long after its deadline an approval may still start, for a paused or busy service."""
 LOOK_SECONDS = 15.0
@@ -92,9 +90,7 @@ class Gathering:
     async def _plan(
         self, resolution: Resolution, context: IncidentContext, assessment: RiskAssessment, *, scope: Permit
     ) -> None:
-        planned = await self.watcher.run(
-            resolution, self._planned(resolution, context, assessment, scope=scope)
-        )
+        planned = await self.watcher.run(resolution, self._planned(resolution, context, assessment, scope=scope))
         if planned is None:
             raise LeaseLostError("It was cancelled, or another worker holds this resolution now.")
         async with self.store.transaction() as tx:

@@ -135,6 +135,8 @@ class Permit:
     ends_at: datetime
     policy_version: str = "default"
     lines: tuple[PermittedLine, ...] = ()
+    revision: int = 1
+    """Counts what was put to people under one question; part of the digest, so that an older answer fits no newer one."""
 
     @property
     def targets(self) -> tuple[Resource, ...]:

@@ -103,13 +103,22 @@ class Planner:
         summary = old.resolution.summary if old is not None else None
         return f"\n## The try before this one\n\n> {' '.join(summary.split())}\n" if summary else ""
 
+    async def line_again(self, step: ProposedStep, *, resolution: Resolution) -> PermittedLine:
+        """A step that was taken before, as it is now."""
+        namespace = resolution.request.namespace
+        folder = self.workspaces / f"{resolution.id}-plan"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return await self.line(
+            step, resolution=resolution, gate=lambda line: self.judge(line, namespace, files=None), folder=folder
+        )
+
     async def line(self, step: ProposedStep, *, resolution: Resolution, gate: Gate, folder: Path) -> PermittedLine:
         """The step as people are asked about it. ResolverError says why it cannot be part of a plan."""
         judged = gate(step.line)
         _check(judged)
         namespace = resolution.request.namespace
         found = await permitted_line(judged, self.cluster, undo=step.undo)
-        told = await self.previewer.difference(judged, found.targets, gate=gate, folder=folder, namespace=namespace)
+        told = await self.previewer.diff(judged, found.targets, gate=gate, folder=folder, namespace=namespace)
         return replace(found, diff=told, check=step.check.value)
 
 
@@ -180,6 +189,8 @@ def _check(judged: Judged) -> None:
         raise InvalidInputError(f"Judged DENY ({judged.rule}): {judged.reason}")
     if judged.risk is RiskLevel.LOW:
         raise InvalidInputError("It only reads. A plan holds changes alone; health is checked after each step.")
+    if judged.files is not None:
+        raise InvalidInputError("A step names no file: write the values into the line, so that people can read them.")
     if len(judged.stages) > 1:
         raise InvalidInputError("A step is one command without a pipe.")
 

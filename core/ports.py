@@ -233,6 +233,9 @@ class Transaction(Protocol):
         self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
     ) -> None: ...
 
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        """Puts another permit to people under the same question, which must be pending; answers to it begin anew."""
+
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         """Sets interrupt_by where none is set; False if one is."""
 
@@ -244,8 +247,8 @@ class Transaction(Protocol):
 
     async def pause(self) -> Pause | None: ...
 
-    async def agents_at_work(self) -> int:
-        """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        """Resolutions now executing or planning but this one, over all replicas; locks the count until the end."""
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
         """Those of the resolutions that execute, verify or roll back now, without the one named."""
@@ -294,7 +297,7 @@ class Store(Protocol):
         """Counts an attempt, gives the lease back and wakes it later."""
 
     async def is_held(self, resolution: Resolution) -> bool:
-        """Whether this epoch still holds the lease, by the database's clock."""
+        """Whether this epoch still holds the lease, in this state, by the database's clock."""
 
     async def stop_asked(self, resolution_id: ResolutionId) -> tuple[Person, str] | None:
         """Who asked to interrupt, and why."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import differences, revisions
+from core import diffs, revisions
 from core.effects import Change, Effect, Judged
 from core.errors import NotFoundError, StepFailedError
 from core.ports import Cluster
@@ -19,7 +19,11 @@ from core.running import run_judged
 from core.snapshot import Manifest
 
 Gate = Callable[[str], Judged]
-_WORKLOAD_REVISIONS = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision", "DaemonSet": "ControllerRevision"}
+_WORKLOAD_REVISIONS = {
+    "Deployment": "ReplicaSet",
+    "StatefulSet": "ControllerRevision",
+    "DaemonSet": "ControllerRevision",
+}
 _WHEN = "1970-01-01T00:00:00Z"
 """Stands for the time of a restart; a difference never shows it."""
 
@@ -31,7 +35,7 @@ class Previewer:
     cluster: Cluster
     seconds_per_command: float = 30.0
 
-    async def difference(
+    async def diff(
         self, judged: Judged, targets: Sequence[Resource], *, gate: Gate, folder: Path, namespace: str
     ) -> str:
         """Field by field what the line would change of `targets`, as the API server answers it.
@@ -48,9 +52,7 @@ class Previewer:
         stranger = next((one for one in after if one not in before), None)
         if stranger is not None:
             raise StepFailedError(f"The dry run would touch {stranger}, which the line's own words do not name.")
-        found = differences.joined(
-            [differences.difference(one, before[one], after[one]) for one in targets if one in after]
-        )
+        found = diffs.joined([diffs.diff(one, before[one], after[one]) for one in targets if one in after])
         if not found:
             raise StepFailedError("The API server's dry run says that it would change nothing.")
         return found
@@ -66,7 +68,7 @@ class Previewer:
                 return dict.fromkeys(before)
             if effect is None or effect.change not in _MADE:
                 if not is_json:
-                    return redact(told.strip())[: differences.LONGEST]
+                    return redact(told.strip())[: diffs.LONGEST]
                 return {_resource(one): one for one in _objects(told)}
         return {one: await self._written(effect, live) for one, live in before.items() if live is not None}
 
@@ -80,9 +82,7 @@ class Previewer:
             dry = gate(shlex.join([*argv, _DRY]))
         if dry.risk is not RiskLevel.LOW:
             raise StepFailedError(f"{judged.verb or argv[0]} cannot be tried by server-side dry run.")
-        done = await run_judged(
-            self.cluster, dry, folder=folder, seconds=self.seconds_per_command, namespace=namespace
-        )
+        done = await run_judged(self.cluster, dry, folder=folder, seconds=self.seconds_per_command, namespace=namespace)
         if done.exit_code != 0:
             raise StepFailedError(f"The API server's dry run refused it: {redact(done.output.strip())[-600:]}")
         return done.output, is_json
@@ -95,7 +95,7 @@ class Previewer:
                 wanted["spec"]["replicas"] = effect.replicas  # type: ignore[index]  # not None here
             case Change.RESTART:
                 template = wanted["spec"]["template"].setdefault("metadata", {})  # type: ignore[index]  # as above
-                template["annotations"] = (template.get("annotations") or {}) | {differences.RESTARTED: _WHEN}
+                template["annotations"] = (template.get("annotations") or {}) | {diffs.RESTARTED: _WHEN}
             case _:
                 listed = await self.cluster.listed(_WORKLOAD_REVISIONS[effect.kind], effect.namespace)
                 wanted = revisions.undone(live, listed, to_revision=effect.to_revision)

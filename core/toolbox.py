@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
 from core.resources import Resource
 from core.risk_levels import RiskLevel
+from core.running import run_judged
 from core.snapshot import SnapshotEntry
-from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
 
@@ -127,15 +127,11 @@ class GatedToolbox:
         return ToolAnswer(f"{output}\n({ending})", is_error=True)
 
     async def _started(self, judged: Judged) -> CommandResult:
-        """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
+        namespace = self.resolution.request.namespace
         try:
-            with sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder) as folder:
-                return await self.cluster.run(
-                    judged.stages,
-                    folder=folder,
-                    seconds=self.seconds_per_command,
-                    namespace=self.resolution.request.namespace,
-                )
+            return await run_judged(
+                self.cluster, judged, folder=self.folder, seconds=self.seconds_per_command, namespace=namespace
+            )
         except ResolverError as error:
             return CommandResult(None, str(error))
 

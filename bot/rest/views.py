@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.approval import Approval, ApprovalState, Subject
+from core.approval import POLICY, Approval, ApprovalState, Subject
 from core.findings import Gap
-from core.flow import POLICY
 from core.overview import Overview
 from core.snapshot import UndoReport
 

@@ -8,9 +8,8 @@ from typing import Any
 from bot.slack import buttons, sizes, words
 from bot.slack.buttons import Signer
 from bot.slack.text import escaped, inline_code, one_line, plain
-from core.approval import Approval, ApprovalState
+from core.approval import POLICY, Approval, ApprovalState
 from core.execution import CommandRecord
-from core.flow import POLICY
 from core.overview import Overview
 from core.resolution import State
 from core.resources import Resource

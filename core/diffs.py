@@ -20,7 +20,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HIDDEN = frozenset({"data", "stringData"})
 
 
-def difference(target: Resource, before: Manifest | None, after: Manifest | None) -> str:
+def diff(target: Resource, before: Manifest | None, after: Manifest | None) -> str:
     """One line per field that differs, under the object's name; "" where nothing does.
 
     What the API server derives is left out; a value too long to show is named by its digest, so that two differences
@@ -31,15 +31,14 @@ def difference(target: Resource, before: Manifest | None, after: Manifest | None
     is_secret = target.kind == "Secret"
     old, new = dict(_fields(before, is_secret=is_secret)), dict(_fields(after, is_secret=is_secret))
     lines = [] if before is not None else ["  is created"]
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) != new.get(path):
-            lines.append(f"  {path}: {_change(old.get(path), new.get(path))}")
+    changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
+    lines += [f"  {path}: {_change(old.get(path), new.get(path))}" for path in changed]
     return redact("\n".join([str(target), *lines])) if lines else ""
 
 
-def joined(differences: list[str]) -> str:
+def joined(parts: list[str]) -> str:
     """All objects of one line; cut with a digest of the whole, so that it stays comparable."""
-    text = "\n".join(one for one in differences if one)
+    text = "\n".join(one for one in parts if one)
     if len(text) <= LONGEST:
         return text
     return f"{text[:LONGEST]}\n… cut here (sha256 of the whole: {_digest(text)})"
