@@ -145,7 +145,10 @@ class Flow:
         return True
 
     async def _run(self, resolution: Resolution, permit: Permit, context: IncidentContext) -> Outcome | None:
-        """The outcome of the agent, or of the approved plan; None when the lease was lost. What fails before the agent starts is an outcome too."""
+        """The outcome of the agent or of the approved plan, None when the lease was lost.
+
+        What fails before an agent starts is an outcome too.
+        """
         try:
             if permit.lines:
                 return await self.plan_runner.run(resolution, permit=permit, context=context)

@@ -1,4 +1,4 @@
-"""From a request to a question: context, risk, the permit by rules, and where policy wants one a plan of exact lines."""
+"""From a request to a question: context, risk, the permit by rules, and a plan of exact lines where policy wants it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -126,13 +126,10 @@ class _Steps:
         changed = differences(line.preconditions, now)
         if changed:
             return f"since the approval, {changed[0]}."
-        told = await self.runner.previewer.diff(
-            judged,
-            targets,
-            gate=self.toolbox.judge,
-            folder=self.toolbox.folder,
-            namespace=self.resolution.request.namespace,
+        preview = await self.runner.previewer.preview(
+            judged, folder=self.toolbox.folder, namespace=self.resolution.request.namespace
         )
+        told = preview.diff
         if told != line.diff:
             return (
                 f"it would do something else now than was approved. Approved: {_flat(line.diff)}. Now: {_flat(told)}."

@@ -1,4 +1,4 @@
-"""Planner: a read-only agent proposes the exact lines, and every one is judged, resolved and tried before people see it."""
+"""Planner: a read-only agent proposes exact lines, each judged, resolved and tried before people are asked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from core.lines import permitted_line
 from core.permit import Permit, PermittedLine, Precondition
 from core.plan import Proposal, ProposedStep
 from core.ports import Agents, AgentTask, Clock, Cluster, ProposalAnswer, Store, ToolAnswer
-from core.previews import Gate, Previewer
+from core.previews import Previewer
 from core.resolution import ActionType, Resolution
 from core.risk_levels import RiskLevel
 from core.toolbox import GatedToolbox
@@ -66,8 +66,8 @@ class Planner:
     ) -> Plan | NoPlan:
         """Cancelling stops the agent. LeaseLostError where another worker holds the resolution now.
 
-        `scope` is what the action type allows by rules: a plan of it is narrowed to lines; one that goes beyond it is at
-        least HIGH, so that no policy approves it by itself.
+        `scope` is what the action type allows by rules. A plan that goes beyond it is at least HIGH, so that no policy
+        approves it by itself.
         """
         request = resolution.request
         folder = self.workspaces / f"{resolution.id}-plan"
@@ -112,14 +112,18 @@ class Planner:
             step, resolution=resolution, gate=lambda line: self.judge(line, namespace, files=None), folder=folder
         )
 
-    async def line(self, step: ProposedStep, *, resolution: Resolution, gate: Gate, folder: Path) -> PermittedLine:
+    async def line(
+        self, step: ProposedStep, *, resolution: Resolution, gate: Callable[[str], Judged], folder: Path
+    ) -> PermittedLine:
         """The step as people are asked about it. ResolverError says why it cannot be part of a plan."""
         judged = gate(step.line)
         _check(judged)
         namespace = resolution.request.namespace
-        found = await permitted_line(judged, self.cluster, undo=step.undo)
-        told = await self.previewer.diff(judged, found.targets, gate=gate, folder=folder, namespace=namespace)
-        return replace(found, diff=told, check=step.check.value)
+        found = await permitted_line(judged, self.cluster)
+        preview = await self.previewer.preview(judged, folder=folder, namespace=namespace)
+        undo = " ".join([step.undo, *(f"{one}." for one in preview.losses)])
+        verdict = max(found.verdict, preview.least_risk)
+        return replace(found, verdict=verdict, diff=preview.diff, check=step.check.value, undo=undo)
 
 
 @dataclass(slots=True)
@@ -196,13 +200,13 @@ def _check(judged: Judged) -> None:
 
 
 def check_order(lines: Sequence[PermittedLine]) -> None:
-    """InvalidInputError where a later step changes what an earlier one changed: what is shown of it would not hold then."""
+    """InvalidInputError where a later step changes what an earlier one did: what is shown of it would not hold then."""
     for number, later in enumerate(lines, start=1):
         for before, earlier in enumerate(lines[: number - 1], start=1):
             if any(_overlap(one, two) for one in earlier.preconditions for two in later.preconditions):
                 raise InvalidInputError(
-                    f"Steps {before} and {number} change the same fields of the same object, so what step {number} would "
-                    "do cannot be shown beforehand: put them into one step, or leave the second to a later request."
+                    f"Steps {before} and {number} change the same fields of the same object, so what the later would "
+                    "do cannot be shown beforehand: put them into one step, or leave it to a later request."
                 )
 
 

@@ -23,7 +23,7 @@ from core.permit import Permit
 from core.plan import Proposal
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
-from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport
+from core.snapshot import Manifest, Snapshot, SnapshotEntry, Touched, UndoReport
 from core.usage import Usage
 
 Clock = Callable[[], datetime]
@@ -77,6 +77,15 @@ class Cluster(Protocol):
 
         InvalidInputError or NotFoundError says why it cannot be told, NotAllowedError that it may not be seen.
         """
+
+    async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
+        """What a line would touch, found without changing anything; those undone first come last.
+
+        Empty where it touches no object. What the API server refuses to show or to try is an error.
+        """
+
+    async def touched_by_deletion(self, resource: Resource) -> Sequence[Manifest]:
+        """What would go along with it, without what a controller makes again."""
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest: ...
 
@@ -163,7 +172,8 @@ class Agents(Protocol):
     async def run(self, task: AgentTask, toolbox: Toolbox, *, propose: Propose | None = None) -> Outcome:
         """Runs to an end; cancelling it kills the agent and its children within 2 s.
 
-        `propose` belongs to profiles with that tool. Never raises for API failures: those are an Outcome "failed" whose output says what was seen and what to do.
+        `propose` belongs to profiles with that tool. Never raises for API failures: those are an Outcome "failed" whose
+        output says what was seen and what to do.
         """
 
 

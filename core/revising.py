@@ -1,4 +1,4 @@
-"""A question about exact lines, compared with the cluster while it waits: what changed is shown before it is answered."""
+"""A question about exact lines is compared with the cluster while it waits; what changed is shown before an answer."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ class Revising:
     engine: ApprovalEngine
 
     async def look(self, resolution: Resolution, approval: Approval) -> None:
-        """Puts a new revision where targets, values or the dry run's answer differ; withdraws a plan that fits no more."""
+        """Puts a new revision where targets, values or the dry run's answer differ; withdraws what fits no more."""
         permit = approval.permit
         try:
             lines = tuple([await self._again(resolution, one) for one in permit.lines])

@@ -12,7 +12,7 @@ from core.remaking import Made, Remaking, Unmade
 from core.resolution import SnapshotId
 from core.resources import Resource
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoStep
-from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, assumed_after, plan_restore
+from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, plan_restore, unread_after
 
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
@@ -106,7 +106,7 @@ class _Run:
             return await self._left_to_controller(entry), entry
         if live is None or is_ending(live):
             return await self._make_again(entry, live)
-        after = entry.after if entry.is_after_read else assumed_after(entry.before, live, entry.change)
+        after = entry.after if entry.is_after_read else unread_after(entry, live)
         if after is None or is_ending(after) or self._is_another(live, after):
             if recreation.is_there_again(entry.before, live):
                 sentence = f"{entry.target} is there again as it was."
@@ -214,11 +214,20 @@ class _Run:
     async def _remove(self, entry: SnapshotEntry, live: Manifest | None) -> UndoStep:
         if live is None:
             return _step(entry, "skipped", f"{entry.target} is gone already.")
-        if entry.after is None or uid(live) != uid(entry.after):
+        if entry.after is None or not self._is_what_was_made(entry, entry.after, live):
             return _step(entry, "conflict", f"Somebody made {entry.target} anew since; it is left as it is.")
         target = replace(entry.target, uid=uid(live))
+        if entry.target.kind in {"Namespace", "CustomResourceDefinition"}:
+            inside = [one for one in await self.cluster.touched_by_deletion(target) if recreation.refusal(one) is None]
+            if inside and not self.is_dry_run:
+                told = f"{entry.target} holds {len(inside)} object(s) that somebody made since; it is not removed."
+                return _step(entry, "conflict", told)
         await self.cluster.delete(target, is_dry_run=self.is_dry_run)
         return _step(entry, "success", f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} removed.")
+
+    def _is_what_was_made(self, entry: SnapshotEntry, after: Manifest, live: Manifest) -> bool:
+        """By its uid; where it was never read back, by being exactly what the dry run proposed."""
+        return uid(live) == uid(after) if entry.is_after_read else recreation.is_there_again(after, live)
 
     async def _left_to_controller(self, entry: SnapshotEntry) -> UndoStep:
         owner = owners.controller_of(entry.before or {}) or {}

@@ -14,12 +14,29 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotEntry:
-    """One change to one object. `before` is None if it did not exist; `after` is None until it was read back, or gone.
+class Touched:
+    """One object that a line would touch, found before it runs.
 
-    `seq` counts the changes of a resolution from 1: undo goes from the last to the first. `state` is "open" until the
-    command that made the change was recorded as ended, then "done"; after an undo "restored", "skipped", "conflict" or
-    "failed".
+    `before` is None if it does not exist yet. `proposed` is how the API server says it would be afterwards, by a dry
+    run that stores nothing; None where it would be gone.
+    """
+
+    target: Resource
+    before: Manifest | None
+    proposed: Manifest | None
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.before is not None and self.proposed is None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """One change to one object. `before` is None if it did not exist, `after` is None if it is gone.
+
+    Until `is_after_read`, `after` is what the dry run of the change proposed, None where nobody asked. `seq` counts the
+    changes of a resolution from 1: undo goes from the last to the first. `state` is "open" until the command that made
+    the change was recorded as ended, then "done"; after an undo "restored", "skipped", "conflict" or "failed".
     """
 
     seq: int

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.effects import Change
-from core.snapshot import Manifest
+from core.snapshot import Manifest, SnapshotEntry
 
 SERVER_METADATA = (
     "uid",
@@ -117,8 +117,25 @@ def plan_restore(
     return Restore(merged, tuple(work.left))
 
 
+def unread_after(entry: SnapshotEntry, live: Manifest) -> Manifest | None:
+    """What the change left, where nobody read it: what its dry run proposed, or what such a change writes.
+
+    None where `live` cannot be told from what somebody else made.
+    """
+    before = entry.before or {}
+    if entry.change in {Change.DELETE, Change.DELETE_POD}:
+        return before if _uid(before) == _uid(live) else None
+    if entry.after is not None:
+        return {**entry.after, "metadata": {**entry.after["metadata"], "uid": _uid(before)}}
+    return assumed_after(before, live, entry.change)
+
+
+def _uid(manifest: Manifest) -> object:
+    return (manifest.get("metadata") or {}).get("uid")
+
+
 def assumed_after(before: Manifest, live: Manifest, change: Change) -> Manifest:
-    """What the change left, where nobody read it: of a workload only the field that such a change writes is ours."""
+    """Of a workload only the field that such a change writes is ours."""
     field = {
         Change.SCALE: "replicas",
         Change.SET_IMAGE: "template",

@@ -76,7 +76,7 @@ class Verifier:
         return verdict
 
     async def check(self, before: Sequence[Workload], *, is_whole: bool, stop: Stop) -> "Checked":
-        """Between the steps of a plan: whether all are healthy (`is_whole`), or at least none is worse than `before`."""
+        """Between the steps of a plan: whether all are healthy (`is_whole`), or else none is worse than `before`."""
         if is_whole:
             verdict = await self.verify(before, stop=stop)
             return Checked(verdict.is_healthy, verdict.sentences)

@@ -108,16 +108,25 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "plan" in sections:
-        plan = read.mapping(sections["plan"], "plan", ("from",))
-        if "from" in plan:
-            given["plan_from"] = read.level(plan["from"], "plan.from")
+        given |= _plan(read, sections["plan"])
     if "execution" in sections:
-        execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "scale_factor"))
-        if "auto_rollback" in execution:
-            given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
-        if "scale_factor" in execution:
-            given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+        given |= _execution(read, sections["execution"])
     return Policy(**given)
+
+
+def _plan(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    plan = read.mapping(node, "plan", ("from",))
+    return {"plan_from": read.level(plan["from"], "plan.from")} if "from" in plan else {}
+
+
+def _execution(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    execution = read.mapping(node, "execution", ("auto_rollback", "scale_factor"))
+    if "auto_rollback" in execution:
+        given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
+    if "scale_factor" in execution:
+        given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+    return given
 
 
 def _composed(text: str, read: _Reader) -> yaml.Node:

@@ -66,7 +66,7 @@ class Policy:
         return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)
 
     def wants_plan(self, action: ActionType, level: RiskLevel) -> bool:
-        """Whether the exact lines are shown before anybody is asked: from `plan_from` up, and wherever values are written.
+        """Whether exact lines are planned before anybody is asked: from `plan_from` up, and to write values always.
 
         An investigation changes nothing, so there is nothing to plan.
         """

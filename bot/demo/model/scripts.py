@@ -2,17 +2,22 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bot.demo.model.server import Body, Turn
 
 _BASH = "mcp__resolver__bash"
+_PROPOSE = "mcp__resolver__propose"
+_REPORTING = "You are the reporting agent"
 _FAILING = re.compile(r"^(\S+)\s+\d+/\d+\s+(?!Running|Completed)(\S+)", re.MULTILINE)
 _ANY_POD = re.compile(r"^(\S+-[a-z0-9]+(?:-[a-z0-9]{5})?)\s+\d+/\d+\s", re.MULTILINE)
 _HEADING = re.compile(r"^# (\w+) in namespace ([a-z0-9-]+)", re.MULTILINE)
 _WORKLOAD = re.compile(r"^- (Deployment|StatefulSet|DaemonSet) [a-z0-9-]+/([a-z0-9.-]+): (\d+) of (\d+)", re.MULTILINE)
 _BOUNDS = re.compile(r"to between (\d+) and (\d+) replicas")
 _ORDERED = re.compile(r"kubectl delete namespace [a-z0-9-]+")
+Script = Callable[[str, str, list[str]], Turn]
+"""(namespace, the first message, what the tools answered so far)"""
 _LAST_WORDS = "The token budget is spent."
 
 
@@ -21,18 +26,17 @@ def demo_script(body: Body) -> Turn:
     first = _first_message(body)
     if _LAST_WORDS in first:
         return Turn("The budget is spent. What was done stands in the thread; the rest is left to a person.")
+    if _REPORTING in _texts(body.get("system")):
+        return Turn(
+            "The plan stopped before it was through; look at what changed since it was approved, and ask again."
+        )
     heading = _HEADING.search(first)
     if heading is None:
         return Turn("There is nothing to do.")
     action, namespace = heading.groups()
     results = _results(body)
-    script = {
-        "pod_restart": _restart,
-        "config_fix": _fix,
-        "resource_scale": _scale,
-        "investigation": _investigate,
-    }.get(action, _investigate)
-    return script(namespace, first, results)
+    scripts = _PLANS if _is_planning(body) else _RUNS
+    return scripts.get(action, _investigate)(namespace, first, results)
 
 
 def _restart(namespace: str, first: str, results: list[str]) -> Turn:
@@ -61,43 +65,58 @@ def _restart(namespace: str, first: str, results: list[str]) -> Turn:
     return Turn(f"{', '.join(pods)} kept failing and was deleted; the replacement is starting.{told}")
 
 
-def _fix(namespace: str, first: str, results: list[str]) -> Turn:
+def _plan_restart(namespace: str, first: str, results: list[str]) -> Turn:  # noqa: ARG001  a script's signature
+    if not results:
+        return _step("I look at the pods first.", f"kubectl get pods -n {namespace}")
+    pods = _failing_pods(results[0])
+    if not pods:
+        return Turn("No pod is failing any more; there is nothing to plan.")
+    steps = [
+        _planned(
+            f"kubectl delete pod {pod} -n {namespace}",
+            check="not_worse",
+            undo="Nothing is to be taken back: its controller makes a new pod.",
+        )
+        for pod in pods
+    ]
+    return _proposal(f"{', '.join(pods)} kept failing; a new pod starts from a clean state.", steps)
+
+
+def _plan_fix(namespace: str, first: str, results: list[str]) -> Turn:
     name = _workload(first)
-    plan = [
+    looks = [
         ("I look at the pods and at the rollout's history.", f"kubectl get pods -n {namespace}"),
         ("Which revisions are there?", f"kubectl rollout history deployment/{name} -n {namespace}"),
         ("What does the workload run now?", f"kubectl get deployment {name} -n {namespace} -o wide"),
-        (
-            "The newest revision does not start, so I roll it back.",
-            f"kubectl rollout undo deployment/{name} -n {namespace}",
-        ),
-        ("I check the rollout.", f"kubectl get deployment {name} -n {namespace} -o wide"),
     ]
-    if len(results) < len(plan):
-        return _step(*plan[len(results)])
-    return Turn(f"The present revision of {name} could not run. I rolled it back to the one before.")
+    if len(results) < len(looks):
+        return _step(*looks[len(results)])
+    step = _planned(
+        f"kubectl rollout undo deployment/{name} -n {namespace}",
+        check="healthy",
+        undo="The pod template of today is put back.",
+    )
+    return _proposal(f"The newest revision of {name} does not start; the one before it ran.", [step])
 
 
-def _scale(namespace: str, first: str, results: list[str]) -> Turn:
+def _plan_scale(namespace: str, first: str, results: list[str]) -> Turn:
     name = _workload(first)
     found, bounds = _WORKLOAD.search(first), _BOUNDS.search(first)
     now = int(found.group(4)) if found else 1
     low, high = (int(bounds.group(1)), int(bounds.group(2))) if bounds else (1, now)
     wanted = max(low, min(high, now * 2))
-    plan = [
+    looks = [
         ("How busy are the pods?", f"kubectl top pods -n {namespace}"),
         ("Is there an autoscaler?", f"kubectl get deployment,hpa -n {namespace}"),
-        (
-            f"They are at their limit; I go to {wanted}.",
-            f"kubectl scale deployment/{name} --replicas={wanted} -n {namespace}",
-        ),
-        ("I check the result.", f"kubectl get pods -n {namespace}"),
     ]
-    if len(results) < len(plan):
-        return _step(*plan[len(results)])
-    return Turn(
-        f"{name} was at its limit with {now} replicas; it has {wanted} now, inside the approved {low} to {high}."
+    if len(results) < len(looks):
+        return _step(*looks[len(results)])
+    step = _planned(
+        f"kubectl scale deployment/{name} --replicas={wanted} -n {namespace}",
+        check="healthy",
+        undo=f"It is scaled back to {now} replicas.",
     )
+    return _proposal(f"{name} is at its limit with {now} replicas; {wanted} carry the load of today.", [step])
 
 
 def _investigate(namespace: str, first: str, results: list[str]) -> Turn:  # noqa: ARG001  a script's signature
@@ -112,6 +131,22 @@ def _investigate(namespace: str, first: str, results: list[str]) -> Turn:  # noq
         (line.strip() for line in results[1].splitlines() if "Warning" in line), "no warning among the events"
     )
     return Turn(f"Most likely cause: {warning[:300]}. Nothing was changed. I would look at that first.")
+
+
+_RUNS: Mapping[str, Script] = {"pod_restart": _restart}
+_PLANS: Mapping[str, Script] = {"pod_restart": _plan_restart, "config_fix": _plan_fix, "resource_scale": _plan_scale}
+
+
+def _is_planning(body: Body) -> bool:
+    return any(one.get("name") == _PROPOSE for one in body.get("tools", []))
+
+
+def _planned(line: str, *, check: str, undo: str) -> dict[str, str]:
+    return {"command": line, "check": check, "undo": undo}
+
+
+def _proposal(why: str, steps: list[dict[str, str]]) -> Turn:
+    return Turn("This is what I propose.", ((_PROPOSE, {"why": why, "steps": steps}),))
 
 
 def _step(words: str, line: str) -> Turn:
