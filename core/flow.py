@@ -13,6 +13,7 @@ from core.gathering import Gathering
 from core.history import Entry, Happened
 from core.moving import fail, held
 from core.permit import Permit
+from core.plan import shown_line, step_states, told_steps
 from core.plan_execution import PlanRunner
 from core.ports import Cluster, Ledger, Memory, Store
 from core.resolution import OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
@@ -105,7 +106,7 @@ class Flow:
         if outcome is None:
             await self._stopped(running)
         else:
-            await self._ended(running, outcome)
+            await self._ended(running, outcome, is_plan=bool(permit.lines))
 
     async def _narrowed(self, permit: Permit) -> Permit | None:
         """The permit without targets that have gone since; None when a permit that had targets has none left."""
@@ -130,7 +131,7 @@ class Flow:
                 summary = "It was approved, but could not start before the approval's end. Nothing was changed."
                 held(await tx.move(resolution, to=State.EXPIRED, because=entry, summary=summary))
                 return False
-            if float(spent) >= self.day_usd:
+            if float(spent) >= self.day_usd and not permit.lines:  # running approved lines costs no model's money
                 sentence = f"The limit of {self.day_usd:g} USD a day is spent ({spent:.2f} USD); ask again tomorrow."
                 await fail(tx, resolution, sentence)
                 return False
@@ -140,7 +141,8 @@ class Flow:
             if any(permit.shares_target(other) for other in await tx.permits_at_work(resolution.id)):
                 await tx.postpone(resolution, seconds=1.0)  # one writer per object at a time
                 return False
-            entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, {"digest": permit.digest})
+            facts = {"digest": permit.digest, "is_plan": bool(permit.lines)}
+            entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, facts)
             held(await tx.move(resolution, to=State.EXECUTING, because=entry, wake_in_seconds=0))
         return True
 
@@ -158,10 +160,10 @@ class Flow:
         except ResolverError as error:
             return Outcome(resolution.id, "failed", str(error))
 
-    async def _ended(self, resolution: Resolution, outcome: Outcome) -> None:
+    async def _ended(self, resolution: Resolution, outcome: Outcome, *, is_plan: bool) -> None:
         async with self.store.transaction() as tx:
             await tx.save_outcome(outcome, transcript=outcome.transcript)
-            facts = {"ending": outcome.ending, "output": outcome.output}
+            facts = {"ending": outcome.ending, "output": outcome.output, "is_plan": is_plan}
             entry = Entry(Happened.EXECUTION_ENDED, resolution.id, None, facts)
             if outcome.is_success:
                 moved = await tx.move(
@@ -189,9 +191,16 @@ class Flow:
         overview = await self.store.overview(resolution.id)
         lines = [one for one in overview.commands if one.is_executed] if overview else []
         changes = overview.changes if overview else 0
-        done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines)
         told = f"{opening} {reason}".strip()
-        told += f" What ran: {done}." if done else " No command had run."
+        if overview is not None and overview.approval is not None and overview.approval.permit.lines:
+            plan = overview.approval.permit.lines
+            lines = [one for one in lines if one.line in {shown_line(step.line) for step in plan}]
+            told += f" {told_steps(plan, step_states(plan, lines, is_over=True))}"
+        else:
+            done = "; ".join(
+                f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines
+            )
+            told += f" What ran: {done}." if done else " No command had run."
         told += f" {changes} change(s) can be rolled back." if changes else " Nothing was changed."
         outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in lines), bool(changes))
         async with self.store.transaction() as tx:

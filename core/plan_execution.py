@@ -140,7 +140,7 @@ class _Steps:
         is_last = number == len(self.permit.lines)
         before = [] if is_last else await self._touched(line)
         await self._tell(Happened.STEP_STARTED, number, line=line.line)
-        answer = await self.toolbox.bash(line.line)
+        answer = await self.toolbox.run_line(self.toolbox.judge(line.line), line)
         await self._tell(Happened.STEP_ENDED, number, is_success=not answer.is_error, is_run=True)
         if answer.is_error:
             return f"Step {number} failed: {_flat(answer.text[-_OUTPUT:])}"

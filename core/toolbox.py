@@ -11,7 +11,7 @@ from core.errors import LeaseLostError, NotAllowedError, ResolverError, Unavaila
 from core.execution import CommandRecord
 from core.foresight import foresee
 from core.history import Entry, Happened
-from core.permit import Permit
+from core.permit import Permit, PermittedLine
 from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
 from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
@@ -59,6 +59,11 @@ class GatedToolbox:
             return await self._run(judged)
         if not self.permit.covers(judged.effects):
             return await self._refuse(judged, self._not_covered(judged))
+        async with self._change:
+            return await self._change_cluster(judged)
+
+    async def run_line(self, judged: Judged, line: PermittedLine) -> ToolAnswer:
+        """Runs exactly what was approved, for who works through approved lines; refuses what is not as it was then."""
         async with self._change:
             return await self._change_cluster(judged)
 

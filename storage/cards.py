@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.ports import CardSlot
+from core.cards import CardSlot
 from core.resolution import ResolutionId
 from storage.database import connected
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack import buttons, sizes, words
+from bot.slack import buttons, plans, sizes, words
 from bot.slack.buttons import Signer
 from bot.slack.text import escaped, inline_code, one_line, plain
 from core.approval import POLICY, Approval, ApprovalState
@@ -22,6 +22,8 @@ _QUOTED_LINES = 40
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
+_STILL_WHY = frozenset({State.AWAITING_APPROVAL, State.APPROVED})
+"""States in which the summary is still the plan's reason."""
 _RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
 _ENDED_WITH_SUMMARY = frozenset(
     {
@@ -76,7 +78,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD))
+    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD, plans.STEP_LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -85,7 +87,11 @@ def card_sentence(overview: Overview) -> str:
     resolution = overview.resolution
     sign, _ = words.STATES[resolution.state]
     level = f" Risk: {overview.assessment.level.value}." if overview.assessment else ""
-    return escaped(f"{sign} {words.state_words(resolution)}: {_title(overview)}.{level}", 300)
+    return escaped(f"{sign} {_state_words(overview)}: {_title(overview)}.{level}", 300)
+
+
+def _state_words(overview: Overview) -> str:
+    return "Planning" if plans.is_planning(overview) else words.state_words(overview.resolution)
 
 
 def _title(overview: Overview) -> str:
@@ -103,7 +109,7 @@ def _header(overview: Overview) -> Block:
         "type": "header",
         "text": {
             "type": "plain_text",
-            "text": plain(f"{sign} {words.state_words(overview.resolution)} · {_title(overview)}", 150),
+            "text": plain(f"{sign} {_state_words(overview)} · {_title(overview)}", 150),
             "emoji": True,
         },
     }
@@ -159,11 +165,18 @@ def _risk(overview: Overview) -> list[Block]:
 def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     """What is approved, in words; before the decision also that its undo is approved along with it."""
     approval = overview.approval
+    if plans.is_planning(overview):
+        return plans.planning_blocks()
     if approval is None or not _is_before_work(overview):
         return []
-    lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
-    undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
-    blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
+    is_pending = approval.state is ApprovalState.PENDING
+    if approval.permit.lines:
+        why = overview.resolution.summary if overview.resolution.state in _STILL_WHY else None
+        blocks = plans.question_blocks(approval.permit, why=why, is_pending=is_pending)
+    else:
+        lead = _PENDING_LEAD if is_pending else _LEAD
+        undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
+        blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
         blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
     return blocks
@@ -183,7 +196,12 @@ def _gaps(overview: Overview) -> list[Block]:
 
 
 def _work(overview: Overview) -> list[Block]:
-    if overview.resolution.state in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED} or not overview.commands:
+    state, approval = overview.resolution.state, overview.approval
+    if state in {State.AWAITING_APPROVAL, State.APPROVED}:
+        return []
+    if approval is not None and approval.permit.lines and not _is_before_work(overview):
+        return plans.progress_blocks(overview, approval.permit) if approval.state is ApprovalState.APPROVED else []
+    if not overview.commands:
         return []
     shown = overview.commands[-SHOWN_COMMANDS:]
     earlier = len(overview.commands) - len(shown)
@@ -273,7 +291,10 @@ def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
         digest = approval.permit.digest
         approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
         what = f"{_title(overview)} in {resolution.request.namespace} of {overview.cluster_name}"
-        approve["confirm"] = _confirm("Approve this?", f"The agent may then: {what}.", "Approve")
+        then = f"The agent may then: {what}."
+        if approval.permit.lines:
+            then = f"{what}: the {len(approval.permit.lines)} line(s) of the plan are then run as the card shows them."
+        approve["confirm"] = _confirm("Approve this?", then, "Approve")
         elements += [
             approve,
             _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, approval.id, digest), "danger"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack import sizes, words
+from bot.slack import plans, sizes, words
 from bot.slack.text import code, escaped, inline_code
 from core.history import Happened, RecordedEntry
 from core.overview import Overview
@@ -82,6 +82,8 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.APPROVED:
             return f"👍 *Approved* by {who} {words.time_token(recorded.at)}.{_because(facts)}"
         case Happened.EXECUTION_STARTED:
+            if facts.get("is_plan"):
+                return "⚙️ The approved plan is run, line by line, without an agent."
             return "⚙️ The agent starts."
         case Happened.AGENT_SAID:
             return f"💬 {escaped(_text(facts, 'text'), 1_500)}"
@@ -90,7 +92,7 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.COMMAND_ENDED:
             return _ended(facts)
         case _:
-            return _other(recorded, who)
+            return plans.told(entry.what, facts) or _other(recorded, who)
 
 
 def _other(recorded: RecordedEntry, who: str) -> str:
@@ -101,7 +103,8 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.INTERRUPT_ASKED:
             return f"🛑 {who} asked to stop.{_because(facts)}"
         case Happened.EXECUTION_ENDED:
-            return f"🏁 The agent ended: {escaped(_text(facts, 'ending'), 40)}."
+            who = "The plan" if facts.get("is_plan") else "The agent"
+            return f"🏁 {who} ended: {escaped(_text(facts, 'ending'), 40)}."
         case Happened.VERIFIED:
             sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"

@@ -37,6 +37,8 @@ clusters:
 execution:
   auto_rollback: true
   scale_factor: 1.5
+plan:
+  from: MEDIUM
 """
 
 
@@ -57,6 +59,7 @@ def test_everything_a_policy_can_say_is_read():
         clients={"loc-01": ClusterPin("east", "11-22"), "loc-02": ClusterPin("west")},
         auto_rollback=True,
         scale_factor=1.5,
+        plan_from=RiskLevel.MEDIUM,
     )
 
 
@@ -80,10 +83,16 @@ MISTAKES = [
     ("version: 1\nversion: 1\n", "policy.yaml:2: policy: 'version' stands here twice."),
     ("version: 1\nrisks: {}\n", "policy.yaml:2: policy: there is no 'risks' here. Did you mean 'risk'?"),
     (
+        "version: 1\nplan:\n  from: high\n",
+        "policy.yaml:3: plan.from: 'high' is not a risk level; use LOW, MEDIUM, HIGH or CRITICAL.",
+    ),
+    ("version: 1\nplan:\n  form: HIGH\n", "policy.yaml:3: plan: there is no 'form' here. Did you mean 'from'?"),
+    ("version: 1\nplan: HIGH\n", "policy.yaml:2: plan: this must be a mapping (key: value)."),
+    (
         "version: 1\nwindows: {}\n",
         (
             "policy.yaml:2: policy: there is no 'windows' here."
-            " There are: version, risk, commands, people, clusters, execution."
+            " There are: version, risk, commands, people, clusters, execution, plan."
         ),
     ),
     ("version: 1\nrisk: HIGH\n", "policy.yaml:2: risk: this must be a mapping (key: value)."),
