@@ -59,7 +59,7 @@ class PlanRunner:
         )
         steps = _Steps(self, resolution, permit, context, toolbox)
         surprise = await steps.run()
-        output = _told(permit, steps.done, surprise)
+        output = _told(permit, steps, surprise)
         if surprise is not None:
             output += await self._words(resolution, permit, toolbox, told=output)
         return Outcome(
@@ -86,13 +86,14 @@ class PlanRunner:
 
 @dataclass(slots=True)
 class _Steps:
-    """One run of a plan. `done` is the number of steps that ended well."""
+    """One run of a plan. `started` counts the steps that were run, `done` those of them that ended well."""
 
     runner: PlanRunner
     resolution: Resolution
     permit: Permit
     context: IncidentContext
     toolbox: GatedToolbox
+    started: int = 0
     done: int = 0
 
     async def run(self) -> str | None:
@@ -110,7 +111,6 @@ class _Steps:
             surprise = await self._step(number, line)
             if surprise is not None:
                 return surprise
-            self.done = number
         return None
 
     async def _drift(self, line: PermittedLine) -> str | None:
@@ -140,10 +140,12 @@ class _Steps:
         is_last = number == len(self.permit.lines)
         before = [] if is_last else await self._touched(line)
         await self._tell(Happened.STEP_STARTED, number, line=line.line)
+        self.started = number
         answer = await self.toolbox.run_line(self.toolbox.judge(line.line), line)
         await self._tell(Happened.STEP_ENDED, number, is_success=not answer.is_error, is_run=True)
         if answer.is_error:
             return f"Step {number} failed: {_flat(answer.text[-_OUTPUT:])}"
+        self.done = number
         if is_last:  # what follows the last step is the verification of the whole
             return None
         return await self._check(number, line, before)
@@ -198,13 +200,13 @@ def _other_targets(line: PermittedLine, targets: tuple[Resource, ...]) -> str:
     return "it is not judged as it was when it was approved."
 
 
-def _told(permit: Permit, done: int, surprise: str | None) -> str:
+def _told(permit: Permit, steps: _Steps, surprise: str | None) -> str:
     lines = [one.line for one in permit.lines]
     if surprise is None:
         return f"The approved plan was run: {'; '.join(lines)}."
-    ran = f"Done: {'; '.join(lines[:done])}." if done else "No step was completed."
-    left = f" Not completed: {'; '.join(lines[done:])}."
-    return f"{surprise} {ran}{left}"
+    done = f"Done: {'; '.join(lines[: steps.done])}." if steps.done else "No step was completed."
+    left = lines[steps.started :]
+    return f"{surprise} {done}" + (f" Not run: {'; '.join(left)}." if left else "")
 
 
 def _flat(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from core.assessment import RiskAssessment
 from core.briefing import brief
 from core.effects import WHOLE, FieldPath, Judged
-from core.errors import InvalidInputError, LeaseLostError, ResolverError
+from core.errors import InvalidInputError, LeaseLostError, ResolverError, StaleError
 from core.execution import AgentProfile
 from core.executor import Judge
 from core.findings import IncidentContext
@@ -121,6 +121,8 @@ class Planner:
         namespace = resolution.request.namespace
         found = await permitted_line(judged, self.cluster)
         preview = await self.previewer.preview(judged, folder=folder, namespace=namespace)
+        if not is_same(found, await permitted_line(judged, self.cluster)):
+            raise StaleError("What it changes was changed by somebody else while it was being looked at.")
         undo = " ".join([step.undo, *(f"{one}." for one in preview.losses)])
         verdict = max(found.verdict, preview.least_risk)
         return replace(found, verdict=verdict, diff=preview.diff, check=step.check.value, undo=undo)
@@ -186,6 +188,12 @@ class Draft:
             raise LeaseLostError("Another worker holds this resolution now.")
         async with self.planner.store.transaction() as tx:
             await tx.append(Entry(what, self.resolution.id, None, facts))
+
+
+def is_same(one: PermittedLine, other: PermittedLine) -> bool:
+    """Whether both mean the same objects, by uid too, with the same values."""
+    uids = [[target.uid for target in line.targets] for line in (one, other)]
+    return one == other and uids[0] == uids[1]
 
 
 def _check(judged: Judged) -> None:

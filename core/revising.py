@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from core.approval import Approval, ApprovalState
 from core.approvals import ApprovalEngine
-from core.errors import LeaseLostError, ResolverError, UnavailableError
+from core.errors import LeaseLostError, ResolverError, StaleError, UnavailableError
 from core.gathering import START_WITHIN, next_look
 from core.history import Entry, Happened
 from core.moving import held
 from core.permit import Permit, PermittedLine
 from core.plan import Check, ProposedStep
-from core.planning import Planner
+from core.planning import Planner, is_same
 from core.ports import Store, Transaction
 from core.resolution import Resolution, State
 
@@ -34,7 +34,7 @@ class Revising:
             lines = tuple([await self._again(resolution, one) for one in permit.lines])
         except LeaseLostError:
             raise
-        except UnavailableError:
+        except (StaleError, UnavailableError):
             lines = permit.lines  # the next look may have an answer, and everything is read again before it runs
         except ResolverError as error:
             await self._withdraw(resolution, approval, f"The plan no longer fits: {error}")
@@ -89,8 +89,8 @@ def changes(old: Permit, new: Permit) -> list[str]:
     for number, (before, after) in enumerate(zip(old.lines, new.lines, strict=True), start=1):
         if before.diff != after.diff:
             told.append(f"Step {number} would now do this: {' '.join(after.diff.split())}")
-        elif before != after or [one.uid for one in before.targets] != [one.uid for one in after.targets]:
-            told.append(f"The objects of step {number} are not the same any more.")
+        elif not is_same(before, after):
+            told.append(f"The objects of step {number}, or the values it starts from, are not the same any more.")
     return told
 
 
