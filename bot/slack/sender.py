@@ -11,9 +11,10 @@ from bot.publisher import SendFailedError
 from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
 from bot.slack.connection import error_code
+from core.card_slots import CardSlot
 from core.errors import ResolverError
 from core.overview import Overview
-from core.ports import CardSlot, Store
+from core.ports import Store
 
 EVENT_TYPE = "incident_resolver"
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
