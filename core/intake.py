@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from core import questions
+from core import offers, questions
 from core.actor import Actor
 from core.approval import Answer, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
@@ -199,6 +199,13 @@ class Intake:
             raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
         asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
         return await self.request(Request(**asked), by=by)
+
+    async def take_offer(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+        """A new request for what an investigation was refused; StaleError where it offers nothing."""
+        wanted = offers.offered_request(await self.overview(resolution_id))
+        if wanted is None:
+            raise StaleError("This resolution offers nothing; ask with /incident resolve.")
+        return await self.request(wanted, by=by, idempotency_key=f"offer:{resolution_id}")
 
     async def pause(self, *, by: Person, reason: str) -> None:
         """No replica starts anything new until `resume`; who and why stand on every card."""
