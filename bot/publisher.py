@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from core.cards import CardSlot, CardStore
+from core.card_slots import CardSlot, CardStore
 from core.errors import ResolverError, UnavailableError
 
 log = structlog.get_logger()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -238,14 +239,12 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
-            worker.hint.set()
+            worker.wake()
             if slack is not None:
                 slack.hint.set()
 
-        async def listening() -> None:
-            await hints.listen(url, wake)
-
-        parts: list[Part] = [heartbeat.run, listening, worker.run, Sweeper(store.engine, settings.retention_days).run]
+        sweeper = Sweeper(store.engine, settings.retention_days)
+        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)

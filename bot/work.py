@@ -25,6 +25,7 @@ from core.plan_execution import PlanRunner
 from core.planning import Planner
 from core.ports import Clock, Cluster
 from core.previews import Previewer
+from core.questions import Asking
 from core.resolution import ResolutionId
 from core.revising import Revising
 from core.rollback import RollbackManager
@@ -91,6 +92,7 @@ async def open_flow(
             prompt=framed_prompt,
             workspaces=settings.data / "workspaces",
             clock=surroundings.clock,
+            asking=Asking(engine.timeout_seconds, surroundings.new_id, is_allowed=engine.policy.asks_uncovered),
         )
         planner = _planner(settings, executor, reader=cluster, preview=cluster)
         watcher = Watcher(store)

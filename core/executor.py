@@ -12,8 +12,10 @@ from core.execution import AgentProfile, Outcome
 from core.findings import IncidentContext
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
+from core.questions import Asking, Questions
 from core.resolution import ActionType, Resolution
 from core.toolbox import GatedToolbox
+from core.wall_clock import WallClock
 from core.workspace import read_workspace_file
 
 
@@ -27,7 +29,7 @@ class Judge(Protocol):
 class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
-    `judge` is the gate, `prompt` frames the context as data.
+    `judge` is the gate, `prompt` frames the context as data. Without `asking` nobody is asked mid-run.
     """
 
     store: Store
@@ -38,6 +40,7 @@ class RemediationExecutor:
     prompt: Callable[[str], str]
     workspaces: Path
     clock: Clock
+    asking: Asking | None = None
 
     async def run(self, resolution: Resolution, *, permit: Permit, context: IncidentContext) -> Outcome:
         """Runs to an end. Cancelling stops the agent and raises CancelledError once it is gone.
@@ -47,6 +50,8 @@ class RemediationExecutor:
         request = resolution.request
         folder = self.workspaces / resolution.id
         text = await brief(self.cluster, folder, request=request, context=context, permit=permit)
+        profile = self.profiles[request.action_type]
+        wall_clock = WallClock(profile.wall_clock_seconds)
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
@@ -55,14 +60,30 @@ class RemediationExecutor:
             cluster=self.cluster,
             folder=folder,
             clock=self.clock,
+            questions=self._questions(resolution, permit),
+            wall_clock=wall_clock,
         )
         task = AgentTask(
             resolution_id=resolution.id,
             agent="executor",
-            profile=self.profiles[request.action_type],
+            profile=profile,
             prompt=self.prompt(text),
             folder=folder,
+            clock=wall_clock,
             token_limit=permit.token_limit,
         )
-        outcome = await self.agents.run(task, toolbox)
+        try:
+            outcome = await self.agents.run(task, toolbox)
+        finally:
+            toolbox.end()
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)
+
+    def hint(self) -> None:
+        """Somebody may have answered: whoever waits for it looks at once."""
+        if self.asking is not None:
+            self.asking.bell.ring()
+
+    def _questions(self, resolution: Resolution, permit: Permit) -> Questions | None:
+        if self.asking is None:
+            return None
+        return Questions(resolution=resolution, permit=permit, store=self.store, clock=self.clock, asking=self.asking)

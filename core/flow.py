@@ -1,7 +1,9 @@
 """What the worker does with a resolution in each state: the product on one page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from core import lines, questions
 from core.approval import ApprovalState
 from core.context import ContextGatherer
 from core.errors import LeaseLostError, ResolverError
@@ -98,8 +100,8 @@ class Flow:
         context = await self.store.context(resolution.id)
         if overview is None or overview.approval is None or context is None:
             raise ResolverError("An approved resolution has lost its question or its context.")
-        permit = await self._narrowed(overview.approval.permit)
-        if not await self._may_start(resolution, permit) or permit is None:
+        permit, left_out = await lines.narrowed(overview.approval.permit, self.cluster)
+        if not await self._may_start(resolution, permit, left_out) or permit is None:
             return
         running = replace(resolution, state=State.EXECUTING)
         outcome = await self.watcher.run(running, self._run(running, permit, context))
@@ -108,23 +110,13 @@ class Flow:
         else:
             await self._ended(running, outcome, is_plan=bool(permit.lines))
 
-    async def _narrowed(self, permit: Permit) -> Permit | None:
-        """The permit without targets that have gone since; None when a permit that had targets has none left."""
-        kept = []
-        for rule in permit.rules:
-            live = await self.cluster.read(rule.target)
-            if live is not None and rule.target.uid in {None, live.get("metadata", {}).get("uid")}:
-                kept.append(rule)
-        if permit.rules and not kept:
-            return None
-        return replace(permit, rules=tuple(kept))
-
-    async def _may_start(self, resolution: Resolution, permit: Permit | None) -> bool:
+    async def _may_start(self, resolution: Resolution, permit: Permit | None, left_out: Sequence[str]) -> bool:
         """Moves to executing before the first effect, or says why not; False when nothing is to be run now."""
         spent = await self.ledger.spent_today_usd()
         async with self.store.transaction() as tx:
             if permit is None:
-                await fail(tx, resolution, "What was approved no longer exists; ask again to look afresh.")
+                sentence = f"What was approved is not as it was; ask again to look afresh. {' '.join(left_out)}"
+                await fail(tx, resolution, sentence)
                 return False
             if await tx.now() > permit.ends_at:
                 entry = Entry(Happened.EXPIRED, resolution.id, None, {"reason": "not started in time"})
@@ -141,7 +133,7 @@ class Flow:
             if any(permit.shares_target(other) for other in await tx.permits_at_work(resolution.id)):
                 await tx.postpone(resolution, seconds=1.0)  # one writer per object at a time
                 return False
-            facts = {"digest": permit.digest, "is_plan": bool(permit.lines)}
+            facts = {"digest": permit.digest, "left_out": list(left_out), "is_plan": bool(permit.lines)}
             entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, facts)
             held(await tx.move(resolution, to=State.EXECUTING, because=entry, wake_in_seconds=0))
         return True
@@ -161,7 +153,9 @@ class Flow:
             return Outcome(resolution.id, "failed", str(error))
 
     async def _ended(self, resolution: Resolution, outcome: Outcome, *, is_plan: bool) -> None:
+        overview = await self.store.overview(resolution.id)
         async with self.store.transaction() as tx:
+            await questions.close(tx, overview.question if overview else None, by=None, reason="the run has ended")
             await tx.save_outcome(outcome, transcript=outcome.transcript)
             facts = {"ending": outcome.ending, "output": outcome.output, "is_plan": is_plan}
             entry = Entry(Happened.EXECUTION_ENDED, resolution.id, None, facts)
@@ -189,21 +183,20 @@ class Flow:
 
     async def _interrupted(self, resolution: Resolution, *, by: Person | None, reason: str, opening: str) -> None:
         overview = await self.store.overview(resolution.id)
-        lines = [one for one in overview.commands if one.is_executed] if overview else []
+        ran = [one for one in overview.commands if one.is_executed] if overview else []
         changes = overview.changes if overview else 0
         told = f"{opening} {reason}".strip()
-        if overview is not None and overview.approval is not None and overview.approval.permit.lines:
-            plan = overview.approval.permit.lines
-            lines = [one for one in lines if one.line in {shown_line(step.line) for step in plan}]
-            told += f" {told_steps(plan, step_states(plan, lines, is_over=True))}"
+        plan = overview.approval.permit.lines if overview is not None and overview.approval is not None else ()
+        if plan:
+            ran = [one for one in ran if one.line in {shown_line(step.line) for step in plan}]
+            told += f" {told_steps(plan, step_states(plan, ran, is_over=True))}"
         else:
-            done = "; ".join(
-                f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines
-            )
+            done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in ran)
             told += f" What ran: {done}." if done else " No command had run."
         told += f" {changes} change(s) can be rolled back." if changes else " Nothing was changed."
-        outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in lines), bool(changes))
+        outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in ran), bool(changes))
         async with self.store.transaction() as tx:
+            await questions.close(tx, overview.question if overview else None, by=by, reason=questions.INTERRUPTED)
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
             if resolution.auto_rollback and changes:

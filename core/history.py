@@ -30,6 +30,8 @@ class Happened(enum.Enum):
     STEP_STARTED = "step_started"
     STEP_ENDED = "step_ended"
     STEP_CHECKED = "step_checked"
+    QUESTION_ASKED = "question_asked"
+    QUESTION_ENDED = "question_ended"
     BUDGET_WARNED = "budget_warned"
     INTERRUPT_ASKED = "interrupt_asked"
     INTERRUPTED = "interrupted"

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from core.effects import WHOLE, FieldPath, Judged
 from core.errors import InvalidInputError, NotFoundError
-from core.permit import PermittedLine, Precondition
+from core.permit import Permit, PermitRule, PermittedLine, Precondition
 from core.resources import Resource
 from core.snapshot import Manifest
 
@@ -67,14 +68,58 @@ def preconditions(target: Resource, manifest: Manifest, fields: Sequence[FieldPa
     return found
 
 
-def differences(before: Sequence[Precondition], now: Sequence[Precondition]) -> list[str]:
-    """A sentence per field of `before` that is another one now; a target that went is not looked at."""
-    present = {(one.target, one.path): one.value for one in now}
-    return [
-        f"{'.'.join(one.path)} of {one.target} was {one.value} and is {present[one.target, one.path]} now"
-        for one in before
-        if present.get((one.target, one.path), one.value) != one.value
-    ]
+async def changes_since(line: PermittedLine, judged: Judged, cluster: Targets) -> list[str]:
+    """A sentence per target or field that is not as it was approved. ResolverError where it cannot be looked at.
+
+    Targets that went are no change: what is left was approved.
+    """
+    approved = {target: target.uid for target in line.targets}
+    targets = await cluster.resolve(judged)
+    found = [f"It would change {one} too now." for one in targets if one not in approved]
+    found += [_another(one) for one in targets if one in approved and approved[one] != one.uid]
+    if not found and not line.covers(judged, targets):
+        found.append("The line is judged otherwise now than when it was approved.")
+    for one in targets if not found and line.preconditions else ():
+        manifest = await cluster.read(one)
+        if manifest is not None:
+            found += changed_fields(line.preconditions, one, manifest)
+    return found
+
+
+async def narrowed(permit: Permit, cluster: Targets) -> tuple[Permit | None, list[str]]:
+    """The permit without rules whose object is gone, is another one or is not as it was shown, and why each was left.
+
+    None where no rule of a permit that had some is left.
+    """
+    kept: list[PermitRule] = []
+    left_out: list[str] = []
+    for rule in permit.rules:
+        live = await cluster.read(rule.target)
+        if live is None:
+            left_out.append(f"{rule.target} does not exist any more.")
+        elif rule.target.uid not in {None, live.get("metadata", {}).get("uid")}:
+            left_out.append(_another(rule.target))
+        elif changed := changed_fields(rule.preconditions, rule.target, live):
+            left_out += changed
+        else:
+            kept.append(rule)
+    if permit.rules and not kept:
+        return None, list(dict.fromkeys(left_out))
+    return replace(permit, rules=tuple(kept)), list(dict.fromkeys(left_out))
+
+
+def _another(target: Resource) -> str:
+    return f"{target} is another object now than the one that was approved."
+
+
+def changed_fields(preconditions: Sequence[Precondition], target: Resource, manifest: Manifest) -> list[str]:
+    """A sentence per field of this target that is another one now than was shown. Pure."""
+    found = []
+    for one in preconditions:
+        now = value_at(manifest, one.path)
+        if one.target == target and now != one.value:
+            found.append(f"{'.'.join(one.path)} of {target} was {one.value} and is {now} now.")
+    return found
 
 
 def value_at(manifest: Manifest, path: FieldPath) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.approval import Approval
+from core.approval import Approval, ApprovalState, Subject
 from core.assessment import RiskAssessment
 from core.execution import CommandRecord, Outcome
 from core.findings import Finding, Gap
@@ -45,5 +45,12 @@ class Overview:
 
     @property
     def approval(self) -> Approval | None:
-        """The newest question, None before one was put."""
-        return self.approvals[-1] if self.approvals else None
+        """The newest question about the resolution as a whole, None before one was put."""
+        found = [one for one in self.approvals if one.subject is not Subject.COMMAND]
+        return found[-1] if found else None
+
+    @property
+    def question(self) -> Approval | None:
+        """The question mid-run that waits for an answer now, None without one."""
+        waits = (one.subject is Subject.COMMAND and one.state is ApprovalState.PENDING for one in self.approvals)
+        return next((one for one, is_open in zip(self.approvals, waits, strict=True) if is_open), None)

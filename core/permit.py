@@ -12,16 +12,33 @@ from core.risk_levels import RiskLevel
 
 
 @dataclass(frozen=True, slots=True)
+class Precondition:
+    """A field that a line changes, as it was when it was put to people.
+
+    `value` is canonical JSON ("null" where the field is absent), or "sha256:…" of it where it is long.
+    """
+
+    target: Resource
+    path: FieldPath
+    value: str
+
+    def sentence(self) -> str:
+        return f"{'.'.join(self.path)} of {self.target} is {self.value} now"
+
+
+@dataclass(frozen=True, slots=True)
 class PermitRule:
     """One change allowed on one object by name. Empty bounds allow nothing.
 
     `replicas` is the inclusive (min, max) for SCALE. `images` for SET_IMAGE are images of the object's own history.
+    `preconditions` are the fields it changes, as they were shown: with others, it is asked again.
     """
 
     change: Change
     target: Resource
     replicas: tuple[int, int] | None = None
     images: tuple[str, ...] = ()
+    preconditions: tuple[Precondition, ...] = ()
 
     def covers(self, effect: Effect) -> bool:
         if (effect.change, effect.kind, effect.name, effect.namespace) != (
@@ -55,7 +72,8 @@ class PermitRule:
                 return f"roll {where} back to an earlier revision"
             case Change.SCALE:
                 low, high = self.replicas or (1, 0)
-                return f"scale {where} to between {low} and {high} replicas"
+                now = f" ({self.preconditions[0].value} now)" if self.preconditions else ""
+                return f"scale {where} to between {low} and {high} replicas{now}"
             case Change.SET_IMAGE:
                 return f"set the image of {where} to {' or '.join(self.images)}"
             case Change.WRITE:
@@ -66,21 +84,6 @@ class PermitRule:
                 return f"put {where} back as it was, where nobody else has changed it since"
             case Change.MAKE_AGAIN:
                 return f"make {where} again, which is more than putting it back"
-
-
-@dataclass(frozen=True, slots=True)
-class Precondition:
-    """A field that a line changes, as it was when it was put to people.
-
-    `value` is canonical JSON ("null" where the field is absent), or "sha256:…" of it where it is long.
-    """
-
-    target: Resource
-    path: FieldPath
-    value: str
-
-    def sentence(self) -> str:
-        return f"{'.'.join(self.path)} of {self.target} is {self.value} now"
 
 
 @dataclass(frozen=True, slots=True)

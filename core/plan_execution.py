@@ -9,7 +9,7 @@ from core.execution import AgentProfile, Outcome
 from core.executor import Judge
 from core.findings import IncidentContext
 from core.history import Entry, Happened
-from core.lines import differences, present_values
+from core.lines import changes_since
 from core.permit import Permit, PermittedLine
 from core.plan import Check
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
@@ -18,6 +18,7 @@ from core.resolution import ActionType, Resolution
 from core.resources import Resource, Workload
 from core.toolbox import GatedToolbox
 from core.verification import Verifier
+from core.wall_clock import WallClock
 
 REPORTER = "reporter"
 _OUTPUT = 1_500
@@ -72,12 +73,14 @@ class PlanRunner:
 
     async def _words(self, resolution: Resolution, permit: Permit, toolbox: GatedToolbox, *, told: str) -> str:
         """The agent's report after a surprise, "" where it has none: what happened is told without it too."""
+        profile = self.profile(resolution.request.action_type)
         task = AgentTask(
             resolution_id=resolution.id,
             agent=REPORTER,
-            profile=self.profile(resolution.request.action_type),
+            profile=profile,
             prompt=self.prompt(told),
             folder=toolbox.folder,
+            clock=WallClock(profile.wall_clock_seconds),
             token_limit=permit.token_limit,
         )
         reported = await self.agents.run(task, toolbox)
@@ -115,17 +118,12 @@ class _Steps:
 
     async def _drift(self, line: PermittedLine) -> str | None:
         """What is not as it was approved, None where all is."""
-        cluster = self.runner.cluster
         judged = self.toolbox.judge(line.line)
         if judged.is_denied or judged.aim is None:
             return f"it is judged {judged.verdict} now ({judged.rule}): {judged.reason}"
-        targets = await cluster.resolve(judged)
-        if not line.covers(judged, targets):
-            return _other_targets(line, targets)
-        now = await present_values(targets, judged.aim.fields, cluster)
-        changed = differences(line.preconditions, now)
+        changed = await changes_since(line, judged, self.runner.cluster)
         if changed:
-            return f"since the approval, {changed[0]}."
+            return " ".join(changed)
         preview = await self.runner.previewer.preview(
             judged, folder=self.toolbox.folder, namespace=self.resolution.request.namespace
         )
@@ -185,19 +183,6 @@ class _Steps:
 
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "Pod"})
-
-
-def _other_targets(line: PermittedLine, targets: tuple[Resource, ...]) -> str:
-    known = {(one, one.uid) for one in line.targets}
-    for one in targets:
-        if (one, one.uid) not in known:
-            is_other = one in line.targets
-            return (
-                f"{one} is another object now than the one that was approved."
-                if is_other
-                else f"it would change {one} too, which was not approved."
-            )
-    return "it is not judged as it was when it was approved."
 
 
 def _told(permit: Permit, steps: _Steps, surprise: str | None) -> str:

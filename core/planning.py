@@ -21,6 +21,7 @@ from core.previews import Previewer
 from core.resolution import ActionType, Resolution
 from core.risk_levels import RiskLevel
 from core.toolbox import GatedToolbox
+from core.wall_clock import WallClock
 from core.workspace import read_workspace_file
 
 MENDINGS = 2
@@ -82,16 +83,21 @@ class Planner:
             folder=folder,
             clock=self.clock,
         )
+        profile = self.profiles[request.action_type]
         task = AgentTask(
             resolution_id=resolution.id,
             agent=PLANNER,
-            profile=self.profiles[request.action_type],
+            profile=profile,
             prompt=self.prompt(text + await self._earlier(resolution)),
             folder=folder,
+            clock=WallClock(profile.wall_clock_seconds),
             token_limit=scope.token_limit,
             agent_tokens=max(1, int(scope.token_limit * SHARE)),
         )
-        outcome = await self.agents.run(task, toolbox, propose=draft.propose)
+        try:
+            outcome = await self.agents.run(task, toolbox, propose=draft.propose)
+        finally:
+            toolbox.end()
         if not draft.lines:
             return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
         return _narrowed(draft, scope, assessment)

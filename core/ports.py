@@ -25,6 +25,7 @@ from core.resolution import ActionType, ApprovalId, Person, Request, Resolution,
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, Touched, UndoReport
 from core.usage import Usage
+from core.wall_clock import WallClock
 
 Clock = Callable[[], datetime]
 """The time now, in UTC."""
@@ -142,7 +143,7 @@ class AgentTask:
     """One agent run. `agent` names its budget ("executor", "planner", "reporter").
 
     `token_limit` is the resolution's, `agent_tokens` this agent's share of it where it has one of its own, in tokens.
-    `prompt` frames foreign text as data.
+    `prompt` frames foreign text as data. `clock` limits the run, and stands still while a person is waited for.
     """
 
     resolution_id: ResolutionId
@@ -150,6 +151,7 @@ class AgentTask:
     profile: AgentProfile
     prompt: str
     folder: Path
+    clock: WallClock
     token_limit: int = 100_000
     agent_tokens: int | None = None
 
@@ -239,6 +241,12 @@ class Transaction(Protocol):
     async def add_approval(self, approval: Approval) -> None:
         """Stores the question and makes it the resolution's present one."""
 
+    async def add_question(self, resolution: Resolution, approval: Approval) -> bool:
+        """Stores a question mid-run and sets `waiting_for`; False where this epoch may not go on.
+
+        That is: the lease is gone, somebody asked to stop, or it is not executing.
+        """
+
     async def end_approval(
         self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
     ) -> None: ...
@@ -261,7 +269,10 @@ class Transaction(Protocol):
         """Resolutions now executing or planning but this one, over all replicas; locks the count until the end."""
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
-        """Those of the resolutions that execute, verify or roll back now, without the one named."""
+        """Those of the resolutions that execute, verify or roll back now, without the one named.
+
+        With the lines that were approved mid-run.
+        """
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
         """Wakes it later without counting an attempt: the service is paused or busy."""
@@ -295,6 +306,9 @@ class Store(Protocol):
         """How many resolutions of the same action type in the same namespace failed in the last 7 days."""
 
     async def snapshot(self, snapshot_id: SnapshotId) -> Snapshot | None: ...
+
+    async def approval(self, approval_id: ApprovalId) -> Approval | None:
+        """Without a lock."""
 
     # the queue
     async def claim(self, owner: str, *, limit: int) -> Sequence[Resolution]:

@@ -186,6 +186,7 @@ def _answers() -> dict[str, Any]:
         "token_usage": usage,
         "snapshot_id": _maybe(_TEXT),
         "execution_result": _maybe(result),
+        "waiting_for": _maybe({"enum": ["approval"]}),
     }
     step = _object(("command", "status", "output"), command=_TEXT, status=_TEXT, output=_TEXT)
     return {

@@ -18,7 +18,7 @@ from bot.slack.listeners import Clerk
 from bot.slack.people import People
 from bot.slack.sender import CardSender
 from core.approvals import ApprovalEngine
-from core.cards import CardStore
+from core.card_slots import CardStore
 from core.errors import UnavailableError
 from core.intake import Intake
 from core.ports import Clock, Store

@@ -25,7 +25,7 @@ from bot.slack.people import People
 from bot.slack.text import unescaped
 from core.actor import Actor
 from core.approvals import ApprovalEngine
-from core.cards import CardStore
+from core.card_slots import CardStore
 from core.errors import InvalidInputError, NotFoundError, ResolverError
 from core.intake import Intake
 from core.overview import Overview

@@ -3,9 +3,10 @@
 import json
 from typing import Any
 
-from bot.slack import buttons, cards, plans, words
+from bot.slack import buttons, cards, plans, questions, words
 from bot.slack.buttons import Signer
 from bot.slack.text import code, escaped, inline_code, one_line, plain
+from core.approval import Approval
 from core.errors import InvalidInputError
 from core.overview import Overview
 from core.resolution import SnapshotId
@@ -71,6 +72,12 @@ def notice(sentence: str, *, title: str = "Incident Resolver") -> View:
         "close": _plain("Close"),
         "blocks": [_section(escaped(sentence, 2_000))],
     }
+
+
+def question_modal(question: Approval) -> View:
+    """All that an approval of one line binds."""
+    blocks = list(questions.question_details(question))
+    return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
 
 
 def details_modal(overview: Overview) -> View:

@@ -75,10 +75,10 @@ class ClaudeAgents:
         run = Run(task.resolution_id, task.agent, task.token_limit, task.profile.model, task.agent_tokens)
         with self._gateway.run(run):
             try:
-                async with asyncio.timeout(task.profile.wall_clock_seconds):
+                async with task.clock.limit():
                     await self._converse(task, toolbox, run, progress, propose=propose)
             except TimeoutError:
-                progress.stop("timeout", f"Stopped after {task.profile.wall_clock_seconds:g} s.")
+                progress.stop("timeout", f"Stopped after {task.clock.seconds:g} s.")
             except (ClaudeSDKError, OSError) as error:
                 progress.stop("failed", f"The agent's process ended unexpectedly ({type(error).__name__}).")
         return _outcome(task, run, progress)

@@ -12,7 +12,7 @@ from bot.slack.cards import Rendering
 from bot.slack.connection import open_workspace
 from bot.slack.people import People
 from bot.slack.sender import CardSender
-from core.cards import CardSlot
+from core.card_slots import CardSlot
 from core.errors import InvalidInputError, UnavailableError
 from core.resolution import State
 from tests.unit.bot.slack.overviews import RESOLUTION, SIGNER, overview

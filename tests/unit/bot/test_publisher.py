@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.publisher import GAP_SECONDS, LONG_RETRY_SECONDS, RETRY_SECONDS, Publisher, SendFailedError
-from core.cards import CardSlot
+from core.card_slots import CardSlot
 from core.errors import ResolverError, UnavailableError
 from core.resolution import ResolutionId
 

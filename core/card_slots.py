@@ -1,4 +1,4 @@
-"""Where the cards of resolutions stand, and the port that leases them to one sender each."""
+"""Where Slack cards stand, and the port to the rows that say so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
