@@ -193,6 +193,7 @@ class Flow:
         else:
             done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in ran)
             told += f" What ran: {done}." if done else " No command had run."
+        told += questions.approved_in_vain(overview) if overview else ""
         told += f" {changes} change(s) can be rolled back." if changes else " Nothing was changed."
         outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in ran), bool(changes))
         async with self.store.transaction() as tx:

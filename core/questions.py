@@ -9,6 +9,7 @@ from datetime import timedelta
 from core.approval import Approval, ApprovalState, Subject
 from core.errors import LeaseLostError, StaleError, UnavailableError
 from core.history import Entry, Happened
+from core.overview import Overview
 from core.permit import Permit, PermittedLine
 from core.ports import Clock, Store, Transaction
 from core.redaction import redact
@@ -144,6 +145,19 @@ def outcome_words(ended: Approval) -> str:
             return "Nobody answered in time. Go on without it, or stop and say what is left to do."
         case ApprovalState.CANCELLED | ApprovalState.PENDING | ApprovalState.APPROVED:
             return f"The question was closed by {who}{why}. Stop now."
+
+
+def approved_in_vain(overview: Overview) -> str:
+    """A sentence about lines that were approved mid-run and never started; empty where there are none."""
+    ran = [one.line for one in overview.commands if one.is_executed]
+    approved = [
+        redact(line.line)
+        for one in overview.approvals
+        if one.subject is Subject.COMMAND and one.state is ApprovalState.APPROVED
+        for line in one.permit.lines
+    ]
+    lines = [one for one in approved if one not in ran]
+    return f" Approved, but it did not run: {'; '.join(lines)}." if lines else ""
 
 
 def _named(approval: Approval) -> dict[str, object]:

@@ -10,8 +10,8 @@ from core.approval import ApprovalState
 from core.resolution import State
 from tests.scenario.conftest import Play, buttons_of, header_of, playing
 
-SCALE = "kubectl scale deployment/checkout-api --replicas=3 -n shop"
-LABEL = "kubectl label pods -l app=checkout-api looked-at=yes -n shop"
+SCALE = "kubectl scale deployment/orders-api --replicas=5 -n orders"
+LABEL = "kubectl label pods -l app=orders-api looked-at=yes -n orders"
 
 
 def asking(*lines: str):
@@ -37,17 +37,18 @@ def asking(*lines: str):
 async def at_the_question(play: Play, *lines: str) -> tuple[dict, dict]:
     """The card of the resolution and that of the question in its thread."""
     play.stage.model.script = asking(*lines)
-    await play.ask("crashloop")
+    await play.ask("at-limit")
     card = await play.card("Approval needed")
     await play.click(card, "approve")
     return card, await question_of(play, card)
 
 
-async def question_of(play: Play, card: dict, *, state: str = "Answer needed", number: int = 0) -> dict:
+async def question_of(play: Play, card: dict, *, state: str = "Answer needed", besides: tuple[str, ...] = ()) -> dict:
+    """The question in this state whose ts is not among `besides`."""
+
     def found():
         asked = [one for one in play.slack.thread(card["ts"]) if "line" in header_of(one)]
-        matching = [one for one in asked if state in header_of(one)]
-        return matching[number] if len(matching) > number else None
+        return next((one for one in asked if state in header_of(one) and one["ts"] not in besides), None)
 
     try:
         return await play.slack.until(found, seconds=20)
@@ -67,8 +68,8 @@ def changes(play: Play) -> list[str]:
 def replicas(play: Play) -> int:
     (deployment,) = [
         one
-        for one in play.stage.simulator.objects.of("Deployment", "shop")
-        if one["metadata"]["name"] == "checkout-api"
+        for one in play.stage.simulator.objects.of("Deployment", "orders")
+        if one["metadata"]["name"] == "orders-api"
     ]
     return int(deployment["spec"]["replicas"])
 
@@ -80,8 +81,8 @@ async def test_a_line_that_is_not_covered_is_asked_in_the_thread_and_runs_after_
     text = str(question["blocks"])
     assert SCALE in text
     assert "HIGH" in text
-    assert "Deployment shop/checkout-api" in text
-    assert f"spec.replicas of Deployment shop/checkout-api is {before} now" in text
+    assert "Deployment orders/orders-api" in text
+    assert f"spec.replicas of Deployment orders/orders-api is {before} now" in text
     assert buttons_of(question) == ["approve", "reject", "question"]
     waiting = await play.newest()
     assert (waiting.resolution.state, waiting.resolution.waiting_for) == (State.EXECUTING, "approval")
@@ -92,7 +93,7 @@ async def test_a_line_that_is_not_covered_is_asked_in_the_thread_and_runs_after_
     told = await play.thread_with(card, "Resolved")
 
     assert "approved this line for one run" in told
-    assert replicas(play) == 3
+    assert replicas(play) == 5
     done = await play.newest()
     assert done.changes == 1
     assert SCALE in done.outcome.commands_executed
@@ -177,7 +178,7 @@ async def test_over_rest_the_question_is_listed_shown_and_answered(play):
     approval = shown["approval"]
     assert approval["approval_id"] == shown["approval_id"]
     (line,) = approval["lines"]
-    assert (line["line"], line["targets"][0]["name"]) == (SCALE, "checkout-api")
+    assert (line["line"], line["targets"][0]["name"]) == (SCALE, "orders-api")
     assert line["targets"][0]["uid"]
 
     path = f"/api/v1/incident/approve/{shown['approval_id']}"
@@ -187,7 +188,7 @@ async def test_over_rest_the_question_is_listed_shown_and_answered(play):
     status, decided = await play.post(path, answer)
     assert (status, decided["status"]) == (200, "approved")
     done = await play.until_state(resolution_id, State.COMPLETED)
-    assert replicas(play) == 3
+    assert replicas(play) == 5
     _, after = await play.get(f"/api/v1/incident/status/{resolution_id}")
     assert after["waiting_for"] is None
     assert done.question is None
@@ -197,8 +198,8 @@ async def test_a_selector_is_resolved_before_the_question_and_again_before_the_r
     card, question = await at_the_question(play, LABEL)
     pods = [
         one
-        for one in play.stage.simulator.objects.of("Pod", "shop")
-        if one["metadata"].get("labels", {}).get("app") == "checkout-api"
+        for one in play.stage.simulator.objects.of("Pod", "orders")
+        if one["metadata"].get("labels", {}).get("app") == "orders-api"
     ]
     assert pods
     assert all(one["metadata"]["name"] in str(question["blocks"]) for one in pods)
@@ -209,12 +210,14 @@ async def test_a_selector_is_resolved_before_the_question_and_again_before_the_r
 
 
 async def test_the_fourth_question_of_a_run_is_not_put(play):
-    card, question = await at_the_question(play, *[SCALE.replace("=3", f"={number}") for number in (3, 4, 5, 6)])
+    card, question = await at_the_question(play, *[SCALE.replace("=5", f"={number}") for number in (5, 6, 7, 8)])
+    seen = [question["ts"]]
     for number in range(3):
         await play.slack.click(play.ada, question["ts"], "reject")
         await play.slack.submit_view(play.ada, {"reason": "no"})
         if number < 2:
-            question = await question_of(play, card)
+            question = await question_of(play, card, besides=tuple(seen))
+            seen.append(question["ts"])
     told = await play.thread_with(card, "I was told")
 
     assert "3 questions were asked in this run already" in told
@@ -226,7 +229,7 @@ async def test_a_policy_that_refuses_asks_nobody(database_url, tmp_path):
     policy.write_text("version: 1\ncommands: {uncovered: refuse}\n")
     async with playing(database_url, policy=policy) as play:
         play.stage.model.script = asking(SCALE)
-        await play.ask("crashloop")
+        await play.ask("at-limit")
         card = await play.card("Approval needed")
         await play.click(card, "approve")
         told = await play.thread_with(card, "I was told")
