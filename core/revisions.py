@@ -25,14 +25,15 @@ _STAYS = frozenset(
 def undone(live: Manifest, revisions: Sequence[Manifest], *, to_revision: int | None) -> dict[str, Any] | None:
     """The object as the undo would write it; None where there is no such revision.
 
-    `revisions` are the ReplicaSets (of a Deployment) or ControllerRevisions of the namespace, whoever they belong to.
+    `revisions` are the ReplicaSets (of a Deployment) or ControllerRevisions of the namespace, whoever they belong to;
+    items of a list say no kind, so they are told apart by what they hold.
     """
     own = {_number(one): one for one in revisions if _belongs(one, live)}
     found = own.get(to_revision) if to_revision is not None else _previous(own)
     if found is None:
         return None
     changed: dict[str, Any] = copy.deepcopy(dict(live))
-    if found.get("kind") == "ReplicaSet":
+    if "revision" not in found:
         return _of_replica_set(changed, found)
     template = copy.deepcopy(((found.get("data") or {}).get("spec") or {}).get("template"))
     if not isinstance(template, dict):

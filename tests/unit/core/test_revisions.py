@@ -10,9 +10,9 @@ def owned(kind, number, image, *, uid="uid-web", **more):
     template = {"metadata": {"labels": {"app": "web", "pod-template-hash": "abc"}}, "spec": {"image": image}}
     if kind == "ReplicaSet":
         metadata["annotations"] = {revisions.REVISION: str(number), **more}
-        return {"kind": kind, "metadata": metadata, "spec": {"template": template}}
+        return {"metadata": metadata, "spec": {"template": template}}
     data = {"spec": {"template": template | {"$patch": "replace"}}}
-    return {"kind": kind, "metadata": metadata, "revision": number, "data": data}
+    return {"metadata": metadata, "revision": number, "data": data}
 
 
 LIVE = manifest(WEB, template={"spec": {"image": "a:3"}})
