@@ -23,7 +23,7 @@ class Precondition:
     value: str
 
     def sentence(self) -> str:
-        return f"{'.'.join(self.path)} of {self.target} is {self.value} now"
+        return f"{'.'.join(self.path)} of {self.target} is {self.value}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class Clicks:
                 self.signer.value(buttons.REJECT_FORM, id_, digest),
                 place=_place(body),
                 overview=overview,
+                question=question,
             )
             await self.client.views_open(trigger_id=body["trigger_id"], view=form)
 

@@ -23,13 +23,14 @@ _HEADERS = {
 }
 
 
-def question_card(overview: Overview, question: Approval, rendering: Rendering) -> Card:
-    """Buttons only while it waits for an answer; the facts stay."""
+def question_card(overview: Overview, question: Approval, rendering: Rendering, *, why: str = "") -> Card:
+    """Buttons only while it waits for an answer; the facts stay. `why` says what changed since it was asked before."""
     line = question.permit.lines[0]
     is_open = question.state is ApprovalState.PENDING
     blocks = [
         _header(_HEADERS[question.state]),
         _section(f"{_LEAD}\n{code(redact(line.line), _LINE_LIMIT)}"),
+        *([_section(f"⚠️ *Asked again, since it changed meanwhile*\n{one_line(why, 600)}")] if is_open and why else []),
         _facts(overview, question, line),
         _section(f"*It changes*\n{_targets(line)}"),
         *_fields_now(line),
@@ -102,7 +103,9 @@ def _undo(line: PermittedLine) -> str:
 
 
 def _footer(overview: Overview, question: Approval, rendering: Rendering) -> Block:
-    parts = ["not covered by what was approved before", f"resolution `{overview.resolution.id}`"]
+    parts = [f"resolution `{overview.resolution.id}`"]
+    if question.state is ApprovalState.PENDING:
+        parts.insert(0, "without an answer it does not run, and the agent goes on")
     if question.state is ApprovalState.PENDING and rendering.approvers:
         parts.insert(0, f"may approve: {cards.who_may(rendering.approvers)}")
     parts.append(f"permit `{question.permit.digest[:12]}`")
@@ -143,7 +146,7 @@ def question_details(question: Approval) -> Sequence[Block]:
     """For a modal: the words as they are run, every target with its uid, every field, every file."""
     line = question.permit.lines[0]
     argv = "\n| ".join(" ".join(stage) for stage in line.stages)
-    targets = [f"{one} uid {one.uid or '(yet to be made)'}" for one in line.targets]
+    targets = [f"uid {one.uid or '(yet to be made)'} · {one}" for one in line.targets]
     fields = [one.sentence() for one in line.preconditions] or ["none is bound: it does not change single fields"]
     files = [f"{name} SHA-256 {digest}" for name, digest in line.files] or ["none"]
     blocks = [

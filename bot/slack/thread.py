@@ -57,7 +57,7 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview, rendering: Ren
             lines = []
             continue
         if (question := _question(one, overview)) is not None:
-            card = question_card(overview, question, rendering)
+            card = question_card(overview, question, rendering, why=_text(one.entry.facts, "why"))
             found += [*_reply(seq, lines), Reply(one.seq, card.text, card.blocks, question.id)]
             lines = []
             continue

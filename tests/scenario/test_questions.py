@@ -82,7 +82,7 @@ async def test_a_line_that_is_not_covered_is_asked_in_the_thread_and_runs_after_
     assert SCALE in text
     assert "HIGH" in text
     assert "Deployment orders/orders-api" in text
-    assert f"spec.replicas of Deployment orders/orders-api is {before} now" in text
+    assert f"spec.replicas of Deployment orders/orders-api is {before}" in text
     assert buttons_of(question) == ["approve", "reject", "question"]
     waiting = await play.newest()
     assert (waiting.resolution.state, waiting.resolution.waiting_for) == (State.EXECUTING, "approval")
