@@ -67,6 +67,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
         _header(overview),
         *_pause(overview),
         *_waiting(overview),
+        *_revision(overview),
         _facts(overview),
         *_request(overview),
         *_risk(overview),
@@ -139,6 +140,13 @@ def _waiting(overview: Overview) -> list[Block]:
     line = inline_code(redact(question.permit.lines[0].line), 200)
     told = f"✋ *The agent waits for an answer* about {line} until {words.time_token(question.deadline)}."
     return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
+
+
+def _revision(overview: Overview) -> list[Block]:
+    approval = overview.approval
+    if approval is None or overview.resolution.state is not State.AWAITING_APPROVAL:
+        return []
+    return plans.revision_blocks(approval.permit)
 
 
 def _facts(overview: Overview) -> Block:

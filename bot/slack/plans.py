@@ -49,17 +49,22 @@ def planning_blocks() -> list[Block]:
     ]
 
 
+def revision_blocks(permit: Permit) -> list[Block]:
+    """Stands high on the card: who looked at an earlier revision has not seen this one."""
+    if permit.revision == 1:
+        return []
+    return [
+        _section(
+            f"🔁 *The plan has changed, look again* (revision {permit.revision})\n"
+            "The cluster is not as it was when the question was first put; what changed stands in the thread. An answer "
+            "to an earlier revision counts for nothing."
+        )
+    ]
+
+
 def question_blocks(permit: Permit, *, why: str | None, is_pending: bool) -> list[Block]:
     """What people are asked about: nothing else will be run."""
     blocks: list[Block] = []
-    if permit.revision > 1:
-        blocks.append(
-            _section(
-                f"🔁 *The plan has changed, look again* (revision {permit.revision})\n"
-                "The cluster is not as it was when the question was first put. An answer to an earlier revision counts "
-                "for nothing."
-            )
-        )
     if why:
         blocks.append(_section(f"*Why, says the planning agent*\n> {one_line(why, 600)}"))
     blocks.append(_section(PENDING_LEAD if is_pending else LEAD))

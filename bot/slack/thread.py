@@ -129,8 +129,10 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.INTERRUPT_ASKED:
             return f"🛑 {who} asked to stop.{_because(facts)}"
         case Happened.EXECUTION_ENDED:
-            who = "The plan" if facts.get("is_plan") else "The agent"
-            return f"🏁 {who} ended: {escaped(_text(facts, 'ending'), 40)}."
+            if facts.get("is_plan"):
+                is_whole = _text(facts, "ending") == "success"
+                return "🏁 The plan was run to its end." if is_whole else "🏁 The plan stopped."
+            return f"🏁 The agent ended: {escaped(_text(facts, 'ending'), 40)}."
         case Happened.VERIFIED:
             sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
