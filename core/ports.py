@@ -141,7 +141,7 @@ class Toolbox(Protocol):
 class AgentTask:
     """One agent run. `agent` names its budget ("executor"); `token_limit` is the resolution's, in tokens.
 
-    `prompt` frames foreign text as data. `clock` limits the run, and stands still while a person is waited for.
+    `prompt` frames foreign text as data. `clock` limits the run instead of the profile, where something stops it.
     """
 
     resolution_id: ResolutionId
@@ -149,8 +149,8 @@ class AgentTask:
     profile: AgentProfile
     prompt: str
     folder: Path
-    clock: WallClock
     token_limit: int = 100_000
+    clock: WallClock | None = None
 
 
 class Agents(Protocol):
