@@ -18,7 +18,6 @@ from core.resolution import ActionType, Resolution
 from core.resources import Resource, Workload
 from core.toolbox import GatedToolbox
 from core.verification import Verifier
-from core.wall_clock import WallClock
 
 REPORTER = "reporter"
 _OUTPUT = 1_500
@@ -80,7 +79,6 @@ class PlanRunner:
             profile=profile,
             prompt=self.prompt(told),
             folder=toolbox.folder,
-            clock=WallClock(profile.wall_clock_seconds),
             token_limit=permit.token_limit,
         )
         reported = await self.agents.run(task, toolbox)

@@ -21,7 +21,6 @@ from core.previews import Previewer
 from core.resolution import ActionType, Resolution
 from core.risk_levels import RiskLevel
 from core.toolbox import GatedToolbox
-from core.wall_clock import WallClock
 from core.workspace import read_workspace_file
 
 MENDINGS = 2
@@ -90,7 +89,6 @@ class Planner:
             profile=profile,
             prompt=self.prompt(text + await self._earlier(resolution)),
             folder=folder,
-            clock=WallClock(profile.wall_clock_seconds),
             token_limit=scope.token_limit,
             agent_tokens=max(1, int(scope.token_limit * SHARE)),
         )

@@ -143,7 +143,7 @@ class AgentTask:
     """One agent run. `agent` names its budget ("executor", "planner", "reporter").
 
     `token_limit` is the resolution's, `agent_tokens` this agent's share of it where it has one of its own, in tokens.
-    `prompt` frames foreign text as data. `clock` limits the run, and stands still while a person is waited for.
+    `prompt` frames foreign text as data. `clock` limits the run instead of the profile, where something stops it.
     """
 
     resolution_id: ResolutionId
@@ -151,8 +151,8 @@ class AgentTask:
     profile: AgentProfile
     prompt: str
     folder: Path
-    clock: WallClock
     token_limit: int = 100_000
+    clock: WallClock | None = None
     agent_tokens: int | None = None
 
 

@@ -56,7 +56,7 @@ def revision_blocks(permit: Permit) -> list[Block]:
     return [
         _section(
             f"🔁 *The plan has changed, look again* (revision {permit.revision})\n"
-            "The cluster is not as it was when the question was first put; what changed stands in the thread. An answer "
+            "The cluster is not as it was when the question was first put; what changed is in the thread. An answer "
             "to an earlier revision counts for nothing."
         )
     ]

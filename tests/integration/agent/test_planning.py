@@ -10,7 +10,6 @@ from core.budget import TokenBudgetManager
 from core.plan import Check, Proposal
 from core.ports import AgentTask, ProposalAnswer, ToolAnswer
 from core.resolution import ActionType, ResolutionId
-from core.wall_clock import WallClock
 from tests.fakes.ledger import MemoryLedger
 from tests.integration.agent.test_runs import RecordingToolbox, bash, turns
 
@@ -48,8 +47,7 @@ async def planning(folder, script, *, ledger=None, profile=PROFILE, **limits):
     async with open_scripted_model(script) as model:
         budget = TokenBudgetManager(ledger=ledger or MemoryLedger())
         async with open_gateway(upstream=model.url, key="the-real-key", budget=budget) as gateway:
-            clock = WallClock(60.0)
-            task = AgentTask(ResolutionId("r1"), "planner", profile, "go", folder, clock, **limits)
+            task = AgentTask(ResolutionId("r1"), "planner", profile, "go", folder, **limits)
 
             async def run(desk, toolbox=None):
                 toolbox = toolbox or RecordingToolbox()
