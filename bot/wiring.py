@@ -149,6 +149,7 @@ class Administration:
     intake: Intake
     keys: ApiKeys
     resealing: Resealing
+    store: PostgresStorage
 
 
 @asynccontextmanager
@@ -161,7 +162,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
