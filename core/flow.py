@@ -11,7 +11,6 @@ from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
 from core.errors import LeaseLostError, ResolverError, UnavailableError
-from core.evidence import keep_evidence
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -19,8 +18,8 @@ from core.history import Entry, Happened
 from core.permit import Permit
 from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store, Transaction
-from core.resolution import OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
-from core.rollback import RollbackManager
+from core.resolution import ENDED_BUT_UNDOABLE, OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
+from core.undoing import Undoing
 from core.verification import Health, Verifier
 
 POLICY = Person("policy", "the policy")
@@ -42,7 +41,7 @@ class Flow:
     engine: ApprovalEngine
     executor: RemediationExecutor
     verifier: Verifier
-    rollback: RollbackManager
+    undoing: Undoing
     cluster: Cluster
     memory: Memory | None
     new_id: Callable[[], str]
@@ -69,6 +68,8 @@ class Flow:
                 await self._verify(resolution)
             case State.ROLLING_BACK:
                 await self._roll_back(resolution)
+            case ended if ended in ENDED_BUT_UNDOABLE:
+                await self.undoing.look(resolution)
             case _:
                 return
 
@@ -328,6 +329,10 @@ class Flow:
             if resolution.state is State.ROLLING_BACK:
                 entry = Entry(Happened.ROLLBACK_FAILED, resolution.id, None, {"summary": sentence})
                 _held(await tx.move(resolution, to=State.ROLLBACK_FAILED, because=entry, summary=sentence))
+            elif resolution.state in ENDED_BUT_UNDOABLE:
+                entry = Entry(Happened.ROLLBACK_FAILED, resolution.id, None, {"summary": sentence})
+                await tx.append(entry)
+                await tx.wait_for(resolution, None, wake_in_seconds=None)
             elif resolution.state in {State.GATHERING, State.APPROVED, State.VERIFYING}:
                 await self._fail(tx, resolution, sentence)
         await self._remember(resolution)
@@ -335,24 +340,10 @@ class Flow:
     # --- rolling back ------------------------------------------------------------------------------------------
 
     async def _roll_back(self, resolution: Resolution) -> None:
-        snapshot = await self.store.snapshot(resolution.snapshot_id) if resolution.snapshot_id else None
-        if snapshot is None:
+        if resolution.snapshot_id is None:
             await self.give_up(resolution, "There is no snapshot to put back.")
             return
-        await keep_evidence(self.store, self.gatherer, resolution)
-        report = await self.rollback.rollback(snapshot, is_dry_run=False)
-        steps = [{"command": one.command, "status": one.status, "sentence": one.sentence} for one in report.steps]
-        to, what, summary = (
-            (State.ROLLED_BACK, Happened.ROLLED_BACK, "What was changed has been put back.")
-            if report.is_success
-            else (State.ROLLBACK_FAILED, Happened.ROLLBACK_FAILED, f"Not everything was put back: {report.errors[0]}")
-        )
-        if resolution.summary:
-            summary = f"{resolution.summary} {summary}"
-        async with self.store.transaction() as tx:
-            await tx.save_undo(resolution.id, report)
-            entry = Entry(what, resolution.id, None, {"steps": steps, "summary": summary})
-            _held(await tx.move(resolution, to=to, because=entry, summary=summary))
+        await self.undoing.roll_back(resolution)
 
     async def _remember(self, resolution: Resolution) -> None:
         """Writes an end back to the graph; a graph that does not answer holds nothing up."""

@@ -17,6 +17,7 @@ from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
 from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
+from core.undo_rules import after_change
 from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
@@ -101,7 +102,7 @@ class GatedToolbox:
             other = Change.DELETE if one.is_deleted else Change.WRITE
             change = changes[place] if changes else other
             self._changes += 1
-            after = None if changes else one.proposed
+            after = one.proposed if one.is_tried and not changes else None
             entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
             taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
         return taken
@@ -113,7 +114,8 @@ class GatedToolbox:
         except ResolverError:
             done = replace(entry, state="done")
         else:
-            done = replace(entry, after=after, is_after_read=True, state="done")
+            left = None if after is None else after_change(entry, after)
+            done = replace(entry, after=left, is_after_read=True, state="done")
         with suppress(UnavailableError):  # the entry stays open, and undo knows that too
             await self.store.update_snapshot_entry(snapshot_id, done)
 
