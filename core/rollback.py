@@ -166,7 +166,8 @@ class _Run:
                 return _step(entry, "failed", sentence), entry
             self.unsettled.append((entry, entry.target))
         told = undo_texts.put_back(entry.target, is_dry_run=self.is_dry_run, kept=kept, before=before)
-        return _step(entry, "success", told), entry
+        line = undo_texts.patch_command(entry.target, live, manifest)
+        return replace(_step(entry, "success", told), command=line), entry
 
     async def _without_missed_runs(self, manifest: Manifest) -> Manifest:
         """A CronJob that goes on starts at once what it missed, unless its last run is now."""
@@ -202,11 +203,12 @@ class _Run:
             case Made(manifest=made, difference=difference):
                 told = f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} made again."
                 told += difference + recreation.lost(before) + await self._holders(entry)
+                step = replace(_step(entry, "success", told), command=undo_texts.creation_command(entry.target))
                 if self.is_dry_run:
-                    return _step(entry, "success", told), entry
+                    return step, entry
                 await self._give_fields_back(entry.target, (before, before), made)
                 self.unsettled.append((entry, entry.target))
-                return _step(entry, "success", told), self._known(entry, made)
+                return step, self._known(entry, made)
 
     def _known(self, entry: SnapshotEntry, made: Manifest) -> SnapshotEntry:
         """Earlier changes of the object, and objects it owned, go by its new uid from here on, in a retry too."""
