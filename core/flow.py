@@ -20,7 +20,7 @@ from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store, Transaction
 from core.resolution import ENDED_BUT_UNDOABLE, OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
 from core.undoing import Undoing
-from core.verification import Health, Verifier
+from core.verification import Verifier
 
 POLICY = Person("policy", "the policy")
 """Who approves what needs no person."""
@@ -47,7 +47,6 @@ class Flow:
     new_id: Callable[[], str]
     agents_at_once: int = 4
     day_usd: float = 20.0
-    undo_when: frozenset[Health] = frozenset({Health.WORSE})
 
     async def advance(self, resolution: Resolution) -> None:
         """LeaseLostError when another worker took it; any other error is the worker's to retry."""
@@ -245,7 +244,9 @@ class Flow:
                 _held(moved)
                 return
             await tx.append(entry)
-            await self._fail(tx, resolution, outcome.output, has_changed=outcome.has_changed)
+            cause = "timeout" if outcome.ending == "timeout" else "error"
+            has_changed = outcome.has_changed and cause in self.policy.undo_when
+            await self._fail(tx, resolution, outcome.output, has_changed=has_changed)
 
     async def _stopped(self, resolution: Resolution) -> None:
         """The run is gone: either somebody asked, or another worker holds the resolution."""
@@ -272,7 +273,7 @@ class Flow:
         async with self.store.transaction() as tx:
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
-            if resolution.auto_rollback and changes:
+            if resolution.auto_rollback and changes and "interrupt" in self.policy.undo_when:
                 entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None, facts)
                 moved = await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0, summary=told)
             else:
@@ -303,7 +304,8 @@ class Flow:
             facts = {"is_healthy": False, "health": verdict.health.value, "sentences": list(verdict.sentences)}
             await tx.append(Entry(Happened.VERIFIED, resolution.id, None, facts))
             sentence = f"Not healthy after the change ({verdict.health.value}): {' '.join(verdict.sentences)}"
-            await self._fail(tx, resolution, sentence, has_changed=changes > 0 and verdict.health in self.undo_when)
+            is_undone = changes > 0 and verdict.health.value in self.policy.undo_when
+            await self._fail(tx, resolution, sentence, has_changed=is_undone)
 
     async def _complete(self, resolution: Resolution, sentences: tuple[str, ...]) -> None:
         async with self.store.transaction() as tx:
