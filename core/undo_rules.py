@@ -160,10 +160,20 @@ def _only_ours(versions: tuple[Json, Json, Json]) -> Json:
         if old != new and all(isinstance(one, dict) for one in (old, new, now)):
             kept = _only_ours((old, new, now))
         elif old != new and (keyed := _keyed_lists(key, (old, new, now))) is not None:
-            kept = list(_only_ours(keyed).values())
+            kept = _in_order(_only_ours(keyed), keyed)
         if kept is not _ABSENT:
             found[key] = copy.deepcopy(kept)
     return found
+
+
+def _in_order(found: Json, versions: tuple[Json, Json, Json]) -> list[Any]:
+    """Elements stand where they were seen, if the change was to move any of them, else where they stood before."""
+    before, proposed, seen = versions
+    leading = (
+        before if [one for one in proposed if one in before] == [one for one in before if one in proposed] else seen
+    )
+    order = [one for one in leading if one in found]
+    return [found[one] for one in (*order, *(one for one in found if one not in order))]
 
 
 def _annotations(manifest: Manifest) -> Mapping[str, Any]:
