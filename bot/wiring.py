@@ -53,6 +53,7 @@ from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
 from storage import hints, schema
@@ -314,7 +315,7 @@ async def _open_flow(
             engine=engine,
             executor=executor,
             verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
-            rollback=rollback,
+            undoing=Undoing(store, gatherer, engine, rollback, new_id),
             cluster=cluster,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
