@@ -22,10 +22,10 @@ from tests.cluster import objects
 from tests.servers.kubernetes.programs import find_or_build
 from tests.servers.kubernetes.server import ClusterServer, open_cluster_server
 from tests.servers.parts import require
-from tests.unit.core.commands import rule_rows, test_gate
+from tests.unit.core.commands import corpus_rows, rule_rows, test_gate
 
 SHOP = "shop"
-SECONDS_PER_LINE = 8
+SECONDS_PER_LINE = 5
 SUCCEEDING_AT_LEAST = 240
 CHANGING_AT_LEAST = 120
 """So many lines are to have done what they say, or the corpus proves little."""
@@ -120,7 +120,8 @@ def lines() -> list[str]:
     rows = [line for line, _, _ in rule_rows.rows()]
     corpus = [*rows, *test_gate.READS, *(line for line, *_ in test_gate.CHANGES), *MORE_LINES.strip().splitlines()]
     bases = [line for line in corpus if line.startswith("kubectl")]
-    return list(dict.fromkeys([*bases, *_with_each_switch(bases)]))
+    spelled = [line for line, _ in corpus_rows.corpus() if line.startswith("kubectl")]
+    return list(dict.fromkeys([*bases, *spelled, *_with_each_switch(bases)]))
 
 
 def _with_each_switch(bases: list[str]) -> Iterator[str]:
