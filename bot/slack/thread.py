@@ -132,7 +132,7 @@ def _ended(facts: Mapping[str, object]) -> str:
 
 def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
     """The last word: state, summary, what ran, what it cost, and what can still be done."""
-    sign, title = _END_WORDS[recorded.entry.what]
+    sign, title = END_WORDS[recorded.entry.what]
     facts = recorded.entry.facts
     who = f" by {escaped(recorded.entry.by.name, 80)}" if recorded.entry.by else ""
     summary = _text(facts, "summary") or _text(facts, "reason") or overview.resolution.summary or ""
@@ -155,7 +155,7 @@ def _totals(overview: Overview) -> str:
     return " · ".join(parts)
 
 
-_END_WORDS = {
+END_WORDS = {
     Happened.COMPLETED: ("✅", "Resolved"),
     Happened.FAILED: ("❌", "Failed"),
     Happened.INTERRUPTED: ("🛑", "Interrupted"),
