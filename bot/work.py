@@ -31,6 +31,7 @@ from core.revising import Revising
 from core.rollback import RollbackManager
 from core.sources.graph import Graph
 from core.sources.platform import open_platform
+from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
 from core.watching import Watcher
@@ -99,7 +100,7 @@ async def open_flow(
         yield Flow(
             store=store,
             ledger=ledger,
-            gatherer=gatherer,
+            policy=engine.policy,
             gathering=Gathering(
                 store=store,
                 gatherer=gatherer,
@@ -115,7 +116,7 @@ async def open_flow(
             plan_runner=_plan_runner(settings, executor, previewer=planner.previewer, verifier=verifier),
             watcher=watcher,
             verifier=verifier,
-            rollback=rollback,
+            undoing=Undoing(store, gatherer, engine, rollback, surroundings.new_id),
             cluster=cluster,
             memory=graph if graph.off_reason is None else None,
             agents_at_once=settings.agents_at_once,

@@ -84,6 +84,8 @@ class ApprovalEngine:
         is_named = answer.digest is not None
         if answer.digest != approval.permit.digest and (is_named or approval.permit.revision > 1):
             raise StaleError(f"The plan has changed, look again. The digest is {approval.permit.digest} now.")
+        if answer.is_approval and approval.permit.policy_version != self.policy.version:
+            raise StaleError("The policy has changed since this was asked; reject it, and ask again under the new one.")
         self.check_approver(actor)
 
 

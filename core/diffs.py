@@ -33,7 +33,10 @@ def diff(target: Resource, before: Manifest | None, after: Manifest | None) -> s
     lines = [] if before is not None else ["  is created"]
     changed = [path for path in sorted(old.keys() | new.keys()) if old.get(path) != new.get(path)]
     lines += [f"  {path}: {_change(old.get(path), new.get(path))}" for path in changed]
-    return redact("\n".join([str(target), *lines])) if lines else ""
+    told = "\n".join([str(target), *lines])
+    if not lines:
+        return ""
+    return told if is_secret else redact(told)  # of a Secret all values are hidden already, told apart by digests
 
 
 def joined(parts: list[str]) -> str:

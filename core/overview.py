@@ -45,12 +45,27 @@ class Overview:
 
     @property
     def approval(self) -> Approval | None:
-        """The newest question about the resolution as a whole, None before one was put."""
-        found = [one for one in self.approvals if one.subject is not Subject.COMMAND]
-        return found[-1] if found else None
+        """The question that stands: the newest that waits for an answer, else the newest about the resolution itself.
+
+        None before one was put; a question mid-run is none of them.
+        """
+        standing = [
+            one
+            for one in self.approvals
+            if one.subject is Subject.RESOLUTION
+            or (one.subject is Subject.ROLLBACK and one.state is ApprovalState.PENDING)
+        ]
+        return standing[-1] if standing else None
 
     @property
     def question(self) -> Approval | None:
         """The question mid-run that waits for an answer now, None without one."""
-        waits = (one.subject is Subject.COMMAND and one.state is ApprovalState.PENDING for one in self.approvals)
-        return next((one for one, is_open in zip(self.approvals, waits, strict=True) if is_open), None)
+        asked = [one for one in self.approvals if one.subject is Subject.COMMAND]
+        return next((one for one in asked if one.state is ApprovalState.PENDING), None)
+
+    @property
+    def rollback_question(self) -> Approval | None:
+        """The question whether to roll back further than approved, while it waits for an answer."""
+        question = self.approval
+        is_it = question is not None and question.subject is Subject.ROLLBACK
+        return question if is_it else None

@@ -257,6 +257,9 @@ class Transaction(Protocol):
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         """Sets interrupt_by where none is set; False if one is."""
 
+    async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
+        """Sets `waiting_for` without moving the state, and when the worker looks at it (None: never)."""
+
     async def save_outcome(self, outcome: Outcome, *, transcript: str) -> None: ...
 
     async def save_undo(self, resolution_id: ResolutionId, report: UndoReport) -> None: ...

@@ -21,6 +21,7 @@ from core.resolution import ActionType, Resolution, SnapshotId
 from core.resources import Resource
 from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry, Touched
+from core.undo_rules import after_change
 from core.wall_clock import WallClock
 from core.workspace import sealed_folder
 
@@ -193,7 +194,7 @@ class GatedToolbox:
             other = Change.DELETE if one.is_deleted else Change.WRITE
             change = changes[place] if changes else other
             self._changes += 1
-            after = None if changes else one.proposed
+            after = one.proposed if one.is_tried and not changes else None
             entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
             taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
         self._own.update(one.target for one in foresight.touched)
@@ -222,7 +223,8 @@ class GatedToolbox:
         except ResolverError:
             done = replace(entry, state="done")
         else:
-            done = replace(entry, after=after, is_after_read=True, state="done")
+            left = None if after is None else after_change(entry, after)
+            done = replace(entry, after=left, is_after_read=True, state="done")
         with suppress(UnavailableError):  # the entry stays open, and undo knows that too
             await self.store.update_snapshot_entry(snapshot_id, done)
 

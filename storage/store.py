@@ -72,8 +72,8 @@ class PostgresStorage:
 
     async def pending(self, client_id: str | None) -> Sequence[Overview]:
         where = (
-            "WHERE (r.state = 'awaiting_approval' OR EXISTS (SELECT 1 FROM approval q WHERE q.resolution_id = r.id"
-            " AND q.subject = 'command' AND q.state = 'pending'))"
+            "WHERE (r.state = 'awaiting_approval' OR EXISTS (SELECT 1 FROM approval a WHERE a.resolution_id = r.id"
+            " AND a.subject IN ('rollback', 'command') AND a.state = 'pending' AND a.deadline > now()))"
             " AND (CAST(:client AS text) IS NULL OR r.request ->> 'client_id' = :client)"
         )
         return await self._overviews(f"{where} ORDER BY r.created_at", {"client": client_id})

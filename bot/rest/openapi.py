@@ -105,7 +105,7 @@ def _operation(
     if 202 in also:  # noqa: PLR2004  the status
         responses["202"] = responses["200"] | {"description": "not finished; Location names its status"}
     if body is not None:
-        responses |= {"408": problem, "413": problem}
+        responses |= {"408": problem, "413": problem, "415": problem}
     operation: dict[str, Any] = {
         "summary": summary,
         "parameters": list(extra),
@@ -186,7 +186,7 @@ def _answers() -> dict[str, Any]:
         "token_usage": usage,
         "snapshot_id": _maybe(_TEXT),
         "execution_result": _maybe(result),
-        "waiting_for": _maybe({"enum": ["approval"]}),
+        "waiting_for": _maybe({"enum": ["approval", "rollback"]}),
     }
     step = _object(("command", "status", "output"), command=_TEXT, status=_TEXT, output=_TEXT)
     return {

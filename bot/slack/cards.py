@@ -18,13 +18,13 @@ from core.resources import Resource
 Block = dict[str, Any]
 SHOWN_RESOURCES = 8
 SHOWN_COMMANDS = 5
+SHOWN_ID = 8
 _LINES = 6
 _QUOTED_LINES = 40
+_ROLLBACK_LEAD = "*Rolling back goes beyond undoing its own change. If approved, the service may*"
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
-_STILL_WHY = frozenset({State.AWAITING_APPROVAL, State.APPROVED})
-"""States in which the summary is still the plan's reason."""
 _RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
 _ENDED_WITH_SUMMARY = frozenset(
     {
@@ -67,7 +67,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
         _header(overview),
         *_pause(overview),
         *_waiting(overview),
-        *_revision(overview),
+        *plans.revision_blocks(overview),
         _facts(overview),
         *_request(overview),
         *_risk(overview),
@@ -81,7 +81,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD, plans.STEP_LEAD))
+    sizes.fit(blocks, last=(_ROLLBACK_LEAD, _PENDING_LEAD, _LEAD, plans.STEP_LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -142,23 +142,20 @@ def _waiting(overview: Overview) -> list[Block]:
     return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
 
 
-def _revision(overview: Overview) -> list[Block]:
-    approval = overview.approval
-    if approval is None or overview.resolution.state is not State.AWAITING_APPROVAL:
-        return []
-    return plans.revision_blocks(approval.permit)
-
-
 def _facts(overview: Overview) -> Block:
     resolution, approval = overview.resolution, overview.approval
     level = overview.assessment.level if overview.assessment else None
     facts = [
         ("Risk", f"{words.LEVELS[level]} {level.value}" if level else "being assessed"),
-        ("Where", f"{escaped(resolution.request.namespace, 70)} in {escaped(overview.cluster_name, 80)}"),
+        (
+            "Where",
+            f"namespace {escaped(resolution.request.namespace, 70)}\ncluster {escaped(overview.cluster_name, 80)}",
+        ),
         ("Asked by", f"{escaped(resolution.requested_by.name, 80)}, {words.time_token(resolution.created_at)}"),
     ]
     if approval is not None and approval.state is ApprovalState.PENDING:
-        facts.append(("Expires", words.time_token(approval.deadline)))
+        limit = words.length(approval.deadline - approval.asked_at)
+        facts.append(("Expires", f"{words.time_token(approval.deadline)}\n{limit} after it was asked"))
     elif overview.usage.total_tokens:
         facts.append(("Used", words.used(overview.usage)))
     return _fields(*(f"*{name}*\n{value}" for name, value in facts))
@@ -189,19 +186,25 @@ def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     approval = overview.approval
     if plans.is_planning(overview):
         return plans.planning_blocks()
-    if approval is None or not _is_before_work(overview):
+    if approval is None or not (_is_before_work(overview) or overview.rollback_question):
         return []
+    if overview.rollback_question:
+        return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
     is_pending = approval.state is ApprovalState.PENDING
     if approval.permit.lines:
-        why = overview.resolution.summary if overview.resolution.state in _STILL_WHY else None
-        blocks = plans.question_blocks(approval.permit, why=why, is_pending=is_pending)
+        blocks = plans.question_blocks(overview, approval.permit, is_pending=is_pending)
     else:
         lead = _PENDING_LEAD if is_pending else _LEAD
         undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
-        blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
+        cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
+        blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}{cost}")]
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
         blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
     return blocks
+
+
+def _rules(approval: Approval) -> tuple[str, ...]:
+    return tuple(rule.sentence() for rule in approval.permit.rules)
 
 
 def _is_before_work(overview: Overview) -> bool:
@@ -229,7 +232,7 @@ def _work(overview: Overview) -> list[Block]:
     earlier = len(overview.commands) - len(shown)
     lines = [command_line(one) for one in shown]
     if earlier:
-        lines.insert(0, f"_{earlier} earlier line(s) stand in the thread_")
+        lines.insert(0, f"_{words.counted(earlier, 'earlier line')}: see the thread_")
     return [_section("*Commands*\n" + "\n".join(lines))]
 
 
@@ -240,7 +243,7 @@ def command_line(command: CommandRecord) -> str:
 
 def _ending(command: CommandRecord) -> str:
     if not command.is_executed:
-        return f"— refused ({escaped(command.rule, 20)})"
+        return "— refused"
     if command.ended_at is None:
         return "— running"
     if command.exit_code is None:
@@ -280,14 +283,15 @@ def decision_words(approval: Approval) -> str:
 
 
 def _footer(overview: Overview, rendering: Rendering) -> Block:
-    parts = [f"resolution `{overview.resolution.id}`"]
-    approval = overview.approval
-    if approval is not None and approval.state is ApprovalState.PENDING and rendering.approvers:
-        parts.append(f"may approve: {who_may(rendering.approvers)}")
-    if approval is not None:
-        parts.append(f"permit `{approval.permit.digest[:12]}`")
+    parts = [f"id `{overview.resolution.id[:SHOWN_ID]}`"]
+    approval, assessment = overview.approval, overview.assessment
+    if approval is not None and approval.state is ApprovalState.PENDING:
+        if assessment is not None:
+            parts.append(f"{assessment.level.value} needs a person (policy {one_line(assessment.policy_version, 40)})")
+        if rendering.approvers:
+            parts.append(f"may approve: {who_may(rendering.approvers)}")
     if overview.changes:
-        parts.append(f"{overview.changes} change(s) in the snapshot")
+        parts.append(f"{words.counted(overview.changes, 'change')}, kept in a snapshot")
     return _context(" · ".join(parts))
 
 
@@ -309,14 +313,10 @@ def who_may(approvers: Sequence[str]) -> str:
 def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
     resolution, approval, signer = overview.resolution, overview.approval, rendering.signer
     elements: list[Block] = []
-    if resolution.state is State.AWAITING_APPROVAL and approval is not None:
+    if approval is not None and (resolution.state is State.AWAITING_APPROVAL or overview.rollback_question):
         digest = approval.permit.digest
         approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
-        what = f"{_title(overview)} in {resolution.request.namespace} of {overview.cluster_name}"
-        then = f"The agent may then: {what}."
-        if approval.permit.lines:
-            then = f"{what}: the {len(approval.permit.lines)} line(s) of the plan are then run as the card shows them."
-        approve["confirm"] = _confirm("Approve this?", then, "Approve")
+        approve["confirm"] = _confirm("Approve this?", _consequence(overview, approval), "Approve")
         elements += [
             approve,
             _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, approval.id, digest), "danger"),
@@ -333,6 +333,18 @@ def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
         elements.append(_button("Ask again", buttons.ASK_AGAIN, signer.value(buttons.ASK_AGAIN, resolution.id)))
     elements.append(_button("Details", buttons.DETAILS, signer.value(buttons.DETAILS, resolution.id)))
     return [{"type": "actions", "elements": elements}]
+
+
+def _consequence(overview: Overview, approval: Approval) -> str:
+    """What an approval sets off, for the last question before it."""
+    if overview.rollback_question:
+        return "; ".join(_rules(approval))
+    where = f"namespace {overview.resolution.request.namespace} of cluster {overview.cluster_name}"
+    told = f"{_title(overview)}, in {where}.\n"
+    if approval.permit.lines:
+        count = words.counted(len(approval.permit.lines), "line")
+        return f"{told}The service runs the plan's {count} at once, exactly as the card shows, and nothing else."
+    return f"{told}The agent starts at once and may do what the card lists, nothing else."
 
 
 def _button(label: str, action_id: str, value: str, style: str | None = None) -> Block:

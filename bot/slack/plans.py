@@ -15,6 +15,8 @@ Block = dict[str, Any]
 PENDING_LEAD = "*If approved, exactly these lines are run, one after the other, by the service itself*"
 LEAD = "*Exactly these lines are run, one after the other, by the service itself*"
 STEP_LEAD = "*Step "
+_STILL_WHY = frozenset({State.AWAITING_APPROVAL, State.APPROVED})
+"""States in which the summary is still the plan's reason."""
 _SHOWN_CHANGES = 8
 _SHOWN_STEPS = 6
 _SIGNS = {
@@ -49,9 +51,10 @@ def planning_blocks() -> list[Block]:
     ]
 
 
-def revision_blocks(permit: Permit) -> list[Block]:
+def revision_blocks(overview: Overview) -> list[Block]:
     """Stands high on the card: who looked at an earlier revision has not seen this one."""
-    if permit.revision == 1:
+    permit = overview.approval.permit if overview.approval is not None else None
+    if permit is None or permit.revision == 1 or overview.resolution.state is not State.AWAITING_APPROVAL:
         return []
     return [
         _section(
@@ -62,9 +65,10 @@ def revision_blocks(permit: Permit) -> list[Block]:
     ]
 
 
-def question_blocks(permit: Permit, *, why: str | None, is_pending: bool) -> list[Block]:
+def question_blocks(overview: Overview, permit: Permit, *, is_pending: bool) -> list[Block]:
     """What people are asked about: nothing else will be run."""
     blocks: list[Block] = []
+    why = overview.resolution.summary if overview.resolution.state in _STILL_WHY else None
     if why:
         blocks.append(_section(f"*Why, says the planning agent*\n> {one_line(why, 600)}"))
     blocks.append(_section(PENDING_LEAD if is_pending else LEAD))

@@ -110,7 +110,9 @@ class Finder:
         """What the words, selectors and files of the line name, as it is live."""
         flags = {name: values for name, values in invocation.flags.items() if name in _SELECTING}
         asked = Invocation("kubectl", "get", invocation.words if words is None else words, flags)
-        return _manifests(await self.ask(_line(asked, asked.words, ("ignore-not-found", "output=json"))))
+        return _manifests(
+            await self.ask(_line(asked, asked.words, ("ignore-not-found", "show-managed-fields", "output=json")))
+        )
 
     async def _gone(self, targets: Sequence[Manifest]) -> tuple[Touched, ...]:
         """With what goes along: all of a namespace or kind, and what they own that no controller makes again."""
@@ -154,7 +156,7 @@ class Finder:
             release = await self._newest(name, where)
             is_gone = invocation.verb == "uninstall"
             objects = await discovery.objects_of_release(self.reader, release)
-            found += [_touched(one, None if is_gone else one) for one in objects]
+            found += [Touched(_resource(one), one, None if is_gone else one, is_tried=is_gone) for one in objects]
         return tuple(found)
 
     async def _newest(self, name: str, namespace: str) -> Release:

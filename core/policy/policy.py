@@ -22,6 +22,9 @@ ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
 
 WRITES_VALUES = frozenset({ActionType.CONFIG_FIX, ActionType.RESOURCE_SCALE})
 """Action types that write an image, a number or a field; these are always planned."""
+UNDO_CAUSES = ("worse", "unchanged", "healing", "error", "timeout", "interrupt")
+"""What an automatic rollback may start after: a verification's verdict, or how the run ended."""
+DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout", "interrupt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Policy:
     may_requesters_approve: bool = True
     clients: Mapping[str, ClusterPin] = field(default_factory=dict)
     auto_rollback: bool | None = None
+    undo_when: frozenset[str] = DEFAULT_UNDO_CAUSES
     scale_factor: float = 2.0
     command_raises: tuple[CommandRaise, ...] = ()
     plan_from: RiskLevel = RiskLevel.HIGH
