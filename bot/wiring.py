@@ -53,6 +53,7 @@ from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
 from storage import hints, schema
@@ -149,6 +150,7 @@ class Administration:
     intake: Intake
     keys: ApiKeys
     resealing: Resealing
+    store: PostgresStorage
 
 
 @asynccontextmanager
@@ -161,7 +163,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
@@ -313,7 +315,7 @@ async def _open_flow(
             engine=engine,
             executor=executor,
             verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
-            rollback=rollback,
+            undoing=Undoing(store, gatherer, engine, rollback, new_id),
             cluster=cluster,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
@@ -389,11 +391,10 @@ def _application(
     registry = CollectorRegistry()
     health = Health(dependencies, registry)
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
-    product = version("incident-resolver")
     routes = [
         *endpoints.routes(),
         *health.routes(),
-        *docs_routes(product),
+        *docs_routes(version("incident-resolver")),
         *(slack.routes() if slack else []),
     ]
     return rest_app(routes, registry=registry)

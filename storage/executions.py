@@ -88,9 +88,9 @@ class Executions:
             await connection.execute(
                 text(
                     "INSERT INTO snapshot_entry"
-                    " (snapshot_id, seq, target, change, state, is_after_read, key_id, before)"
+                    " (snapshot_id, seq, target, change, state, is_after_read, key_id, before, after)"
                     " VALUES (CAST(:id AS uuid), :seq, CAST(:target AS jsonb), :change, :state, false, :key_id,"
-                    "         :before)"
+                    "         :before, :after)"
                 ),
                 {
                     "id": snapshot_id,
@@ -99,9 +99,12 @@ class Executions:
                     "change": entry.change.value,
                     "state": entry.state,
                     "key_id": self.sealer.key_id,
-                    "before": self.sealer.seal(
-                        entry.before, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side="before")
-                    ),
+                    **{
+                        side: self.sealer.seal(
+                            manifest, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side=side)
+                        )
+                        for side, manifest in (("before", entry.before), ("after", entry.after))
+                    },
                 },
             )
             return SnapshotId(snapshot_id)

@@ -210,6 +210,18 @@ class PostgresTransaction:
         )
         return asked.one_or_none() is not None
 
+    async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
+        await self._run(
+            "UPDATE resolution SET waiting_for = :what, attempts = 0,"
+            " wake_at = CASE WHEN :wakes THEN now() + make_interval(secs => CAST(:wake AS float8)) END"
+            " WHERE id = CAST(:id AS uuid) AND state = :state",
+            id=resolution.id,
+            state=resolution.state.value,
+            what=what,
+            wakes=wake_in_seconds is not None,
+            wake=wake_in_seconds or 0.0,
+        )
+
     async def set_pause(self, pause: Pause | None) -> None:
         await self._run("UPDATE service SET pause = CAST(:pause AS jsonb) WHERE id = 1", pause=to_json(pause))
         await self._run(

@@ -21,7 +21,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.intake import Intake
 from core.overview import Overview
 from core.ports import HistoryFilter
-from core.resolution import ActionType, ApprovalId, ResolutionId, SnapshotId, State
+from core.resolution import ROLLBACK, ActionType, ApprovalId, ResolutionId, SnapshotId, State
 
 WAIT_SECONDS = 10.0
 KEY_LENGTH = 255
@@ -93,8 +93,10 @@ class Endpoints:
         if body.dry_run:
             return web.json_response(views.rollback_view(await self.intake.preview_rollback(snapshot_id)))
         asked = await self.intake.rollback(snapshot_id, by=actor.person)
-        overview = await self._until(asked, lambda seen: seen.resolution.state is not State.ROLLING_BACK)
-        if overview.undo is None or overview.resolution.state is State.ROLLING_BACK:
+        overview = await self._until(asked, _is_rolled_back)
+        if overview.rollback_question is not None:
+            return web.json_response(views.rollback_question_view(overview.rollback_question, snapshot_id))
+        if overview.undo is None or not _is_rolled_back(overview):
             return self._answer(views.resolve_view(overview), overview, is_over=False)
         return web.json_response(views.rollback_view(overview.undo))
 
@@ -148,6 +150,11 @@ class Endpoints:
             return web.json_response(body)
         headers = {"Location": f"{BASE}/status/{overview.resolution.id}"}
         return web.json_response(body, status=202, headers=headers)
+
+
+def _is_rolled_back(overview: Overview) -> bool:
+    """Or asked about: nothing more happens without an answer."""
+    return overview.resolution.state is not State.ROLLING_BACK and overview.resolution.waiting_for != ROLLBACK
 
 
 def history_filter(request: web.Request) -> HistoryFilter:
