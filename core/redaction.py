@@ -29,18 +29,18 @@ _TELLS_ABOUT = re.compile(
 )
 """Endings of names that speak of a secret without holding it."""
 _NUMBERS_STAY = re.compile(r"token|cookie|credential|secret|key|session")
-_KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\*[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
+_KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,8}[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
 _FLAG = re.compile(
-    r"(?<![\w-])--?([\w.-]++)(?:[ \t]++|\\*[\"'][ \t]*+,\s*+\\*[\"']|\\*[\"']?\r?\n[ \t]*+-[ \t]++\\*[\"']?)(?![-\s=])"
+    r"(?<![\w-])--?([\w.-]++)(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
     r"[^\s\"'\\]++"
 )
 _NAMED = re.compile(
-    r"(\\*[\"']?(?:name|key|path)\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?)([\w./~-]++)(\\*[\"']?)"
-    r"(?:[ \t]*+,)?\s*+(\\*[\"']?value\\*[\"']?[ \t]*+:[ \t]*+)(?=\S)"
+    r"(\\{0,8}[\"']?(?:name|key|path)\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?)([\w./~-]++)(\\{0,8}[\"']?)"
+    r"(?:[ \t]*+,)?\s*+(\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)(?=\S)"
 )
 _VALUE_FIRST = re.compile(
-    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\*[\"']?value\\*[\"']?[ \t]*+:[ \t]*+)(\\*\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
-    r"(?=\s*+,?\s*+\\*[\"']?name\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?([\w./-]++))"
+    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)(\\{0,8}\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
+    r"(?=\s*+,?\s*+\\{0,8}[\"']?name\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?([\w./-]++))"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(?: |%20){1,3}(?!authenticat|authoriz|credentials)[\w.~+/=-]{8,}+")
 _ADDRESS = re.compile(r"://([^\s\"'<>`\\]++)")
@@ -51,8 +51,8 @@ _LITERAL = re.compile(r"(--from-literal(?:=|[ \t]++)[\"']?[\w.-]++=)([^\s\"']++|
 _PEOPLE = re.compile(r"(\bcurl\b[^\n]{0,200}? (?:-u|--user)[ =]?[\"']?[^\s:\"']{1,80}:)[^\s\"']++")
 _MYSQL = re.compile(r"(\bmysql\w{0,10} [^\n]{0,100}?-p)(?=[^\s-])[^\s\"']++")
 _ELEMENT = re.compile(r"<([\w.-]++)>([^<>\n]++)</")
-_KIND_SECRET = re.compile(r"(?:\b|(?<=\\n))kind\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?Secret(?:List)?\b(?![\w.-])")
-_BREAK = re.compile(r"(\r?\n|\\+n)")
+_KIND_SECRET = re.compile(r"(?:\b|(?<=\\n))kind\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?Secret(?:List)?\b(?![\w.-])")
+_BREAK = re.compile(r"(\r?\n|\\{1,8}n)")
 _ENTRY = re.compile(r"([ \t]*+(?:- )?[\"']?[\w.-]++[\"']?[ \t]*+:)[ \t]*+(?=\S)")
 _HARMLESS = frozenset(
     {"true", "false", "null", "none", "~", "<none>", "<unset>", "nil", "map[]", "{}", "[]", "''", '""'}
@@ -144,7 +144,7 @@ def _last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-_QUOTE = re.compile(r"\\*[\"']")
+_QUOTE = re.compile(r"\\{0,8}[\"']")
 _BLANKS = re.compile(r"[ \t]*+")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*+(?=\r?\n)")
 _WORD = re.compile(r"(?:[^\s,;\"'&<>(){}\[\]\\]|[,&](?=[^\s,;\"'&{}\[\]=]++(?:\s|$))|\\(?![\"'nrt]))++")
@@ -247,8 +247,8 @@ def _without_data(text: str) -> str:
     return "".join(pieces)
 
 
-_OPEN = re.compile(r"(\b(?:data|stringData)\\*[\"'][ \t]*+:\s*+)\{([^{}]*+)\}")
-_PAIR = re.compile(r"(\\*[\"'][\w.-]++\\*[\"']\s*+:\s*+)(\\*[\"'])[^\"']*+[\"']")
+_OPEN = re.compile(r"(\b(?:data|stringData)\\{0,8}[\"'][ \t]*+:\s*+)\{([^{}]*+)\}")
+_PAIR = re.compile(r"(\\{0,8}[\"'][\w.-]++\\{0,8}[\"']\s*+:\s*+)(\\{0,8}[\"'])[^\"']*+[\"']")
 
 
 def _without_json_data(text: str) -> str:
