@@ -16,11 +16,13 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import text
 
 from bot.demo.cluster.server import open_simulator
 from bot.demo.model.scripts import demo_script
 from bot.demo.model.server import open_scripted_model
 from bot.demo.slack.server import open_local_slack
+from storage.database import open_engine
 from tests.postgres import SNAPSHOT_KEY
 
 COMMAND = [sys.executable, "-m", "bot"]
@@ -276,3 +278,24 @@ async def test_the_embedded_database_is_made_upgraded_and_kept_between_commands(
     _, told, _ = await run("api-keys", "list", **settings)
     assert told == "pager\tview\tvalid\n"
     assert (data / "keys" / "snapshot").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_history_that_was_changed_by_other_means_is_found_out(database_url, data):
+    settings = {
+        "DATABASE_URL": database_url,
+        "INCIDENT_RESOLVER_DATA": str(data),
+        "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
+    }
+    for reason in ("maintenance", "again"):
+        await run("pause", "--reason", reason, **settings)
+    code, told, err = await run("history", "verify", **settings)
+    assert (code, "whole: 2 entries" in told) == (0, True), err
+
+    engine = open_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE history DISABLE TRIGGER ALL"))
+        await connection.execute(text("UPDATE history SET body = replace(body, 'again', 'never') WHERE seq = 2"))
+    await engine.dispose()
+
+    code, told, _ = await run("history", "verify", **settings)
+    assert (code, "from entry 2 on" in told) == (1, True)
