@@ -31,7 +31,8 @@ _TELLS_ABOUT = re.compile(
 _NUMBERS_STAY = re.compile(r"token|cookie|credential|secret|key|session")
 _KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,8}[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
 _FLAG = re.compile(
-    r"(?<![\w-])--?([\w.-]++)(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
+    r"(?<![\w-])--?([\w.-]++)"
+    r"(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
     r"[^\s\"'\\]++"
 )
 _NAMED = re.compile(
@@ -39,7 +40,8 @@ _NAMED = re.compile(
     r"(?:[ \t]*+,)?\s*+(\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)(?=\S)"
 )
 _VALUE_FIRST = re.compile(
-    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)(\\{0,8}\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
+    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)"
+    r"(\\{0,8}\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
     r"(?=\s*+,?\s*+\\{0,8}[\"']?name\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?([\w./-]++))"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(?: |%20){1,3}(?!authenticat|authoriz|credentials)[\w.~+/=-]{8,}+")
@@ -146,6 +148,8 @@ def _last(path: str) -> str:
 
 _QUOTE = re.compile(r"\\{0,8}[\"']")
 _BLANKS = re.compile(r"[ \t]*+")
+_RULED = re.compile(r"[ \t]*+-{3,}+[ \t]*+\r?\n((?:(?!\r?\n|[\w.-]++:\r?\n----)[^\n]++\n?)++)")
+"""As kubectl describes a ConfigMap: the key, a rule below it, then the value."""
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*+(?=\r?\n)")
 _WORD = re.compile(r"(?:[^\s,;\"'&<>(){}\[\]\\]|[,&](?=[^\s,;\"'&{}\[\]=]++(?:\s|$))|\\(?![\"'nrt]))++")
 _LINE = re.compile(r"[^\r\n]*+")
@@ -199,6 +203,8 @@ def _below(text: str, start: int, *, is_block: bool) -> tuple[int, int, str]:
     key_line = _line_before(text, start)
     indent = len(key_line) - len(key_line.lstrip(" "))
     first = text.find("\n", start) + 1
+    if ruled := _RULED.match(text, first):
+        return ruled.start(1), ruled.end(1), MARK
     at = first
     while 0 < at < len(text):
         line_end = text.find("\n", at)
