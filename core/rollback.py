@@ -1,11 +1,12 @@
 """RollbackManager: puts back what a resolution changed, last change first, overwriting nobody else's change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core import owners, recreation, undo_texts
-from core.errors import ResolverError, StaleError
+from core.effects import Change
+from core.errors import ResolverError, StaleError, first_of
 from core.helm_releases import Release, left_by_upgrade, release_of
 from core.ports import Clock, Cluster
 from core.remaking import Made, Remaking, Unmade
@@ -17,6 +18,8 @@ from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, plan_res
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
 _ATTEMPTS = 5
+_AT_ONCE = 8
+_DELETIONS = frozenset({Change.DELETE, Change.DELETE_POD})
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.2
 
@@ -44,20 +47,45 @@ class RollbackManager:
         """
         run = _Run(self, is_dry_run=is_dry_run, may_make_again=may_make_again, snapshot=snapshot)
         steps: list[UndoStep] = []
-        for entry in sorted(snapshot.entries, key=lambda one: one.seq, reverse=True):
-            if entry.state == "restored" and not is_dry_run:
-                steps.append(_step(entry, "skipped", f"{entry.target} was put back before."))
-                continue
-            step, entry = await run.undo_safely(entry)  # noqa: PLW2901  the entry as it is afterwards
-            steps.append(step)
-            if not is_dry_run:
-                await self.record(snapshot.id, replace(entry, state=_STATES[step.status]))
+        for together in _together(snapshot.entries):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    undone = [group.create_task(self._undo(run, snapshot, entry)) for entry in together]
+            except ExceptionGroup as failures:
+                raise first_of(failures) from failures
+            steps += [one.result() for one in undone]
         told = await run.settle()
         return UndoReport(
             snapshot.id,
             is_dry_run,
             tuple(replace(step, sentence=step.sentence + told.get(step.seq, "")) for step in steps),
         )
+
+    async def _undo(self, run: "_Run", snapshot: Snapshot, entry: SnapshotEntry) -> UndoStep:
+        if entry.state == "restored" and not run.is_dry_run:
+            return _step(entry, "skipped", f"{entry.target} was put back before.")
+        step, undone = await run.undo_safely(entry)
+        if not run.is_dry_run:
+            await self.record(snapshot.id, replace(undone, state=_STATES[step.status]))
+        return step
+
+
+def _together(entries: Sequence[SnapshotEntry]) -> Iterator[list[SnapshotEntry]]:
+    """Last change first. Changes of different objects that are there, one after the other, are undone together."""
+    found: list[SnapshotEntry] = []
+    for entry in sorted(entries, key=lambda one: one.seq, reverse=True):
+        is_gone = entry.change in _DELETIONS or (entry.is_after_read and entry.after is None)
+        is_alone = entry.before is None or is_gone or release_of(entry.before) is not None
+        is_known = entry.target in {one.target for one in found}
+        if found and (is_alone or is_known or len(found) == _AT_ONCE):
+            yield found
+            found = []
+        found.append(entry)
+        if is_alone:
+            yield found
+            found = []
+    if found:
+        yield found
 
 
 Undone = tuple[UndoStep, SnapshotEntry]

@@ -97,15 +97,17 @@ class GatedToolbox:
             rule = self.permit.rule_for(effect)
             if rule is not None and rule.target.uid not in {None, touched.target.uid}:
                 raise ResolverError(f"{touched.target} is another object now than the one that was approved.")
-        taken = []
+        entries = []
         for place, one in enumerate(foresight.touched):
             other = Change.DELETE if one.is_deleted else Change.WRITE
             change = changes[place] if changes else other
             self._changes += 1
             after = one.proposed if one.is_tried and not changes else None
-            entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
-            taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
-        return taken
+            entries.append(SnapshotEntry(self._changes, one.target, change, one.before, after))
+        if not entries:
+            return []
+        snapshot_id = await self.store.add_snapshot_entries(self.resolution, entries)
+        return [(snapshot_id, entry) for entry in entries]
 
     async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
         """The version after the change. What cannot be read now stays unread, and undo knows it."""

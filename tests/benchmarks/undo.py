@@ -59,7 +59,7 @@ async def bare(cluster: KubernetesCluster, targets: list[Resource]) -> tuple[flo
 
     async def read() -> None:
         for target in targets:
-            kept.append(dict(await cluster.read(target) or {}))  # noqa: PERF401  one call after the other
+            kept.append(dict(await cluster.read(target) or {}))
 
     async def write() -> None:
         for target, before in zip(targets, kept, strict=True):
