@@ -304,8 +304,8 @@ class Store(Protocol):
         LeaseLostError if the lease is gone.
         """
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        """Stores `after` and `state` of the entry with this seq."""
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
+        """Stores `after` and `state` of the entries with these seqs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from core.resources import Resource
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoStep
 from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, plan_restore, unread_after
 
-RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
+RecordEntries = Callable[[SnapshotId, Sequence[SnapshotEntry]], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
 _ATTEMPTS = 5
 _AT_ONCE = 8
@@ -32,7 +32,7 @@ class RollbackManager:
     """
 
     cluster: Cluster
-    record: RecordEntry
+    record: RecordEntries
     clock: Clock
     settle_seconds: float = 10.0
 
@@ -50,24 +50,20 @@ class RollbackManager:
         for together in _together(snapshot.entries):
             try:
                 async with asyncio.TaskGroup() as group:
-                    undone = [group.create_task(self._undo(run, snapshot, entry)) for entry in together]
+                    undone = [group.create_task(run.undo_safely(entry)) for entry in together]
             except ExceptionGroup as failures:
                 raise first_of(failures) from failures
-            steps += [one.result() for one in undone]
+            results = [one.result() for one in undone]
+            steps += [step for step, _ in results]
+            done = [replace(one, state=_STATES[step.status]) for step, one in results if one.state != "restored"]
+            if done and not is_dry_run:
+                await self.record(snapshot.id, done)
         told = await run.settle()
         return UndoReport(
             snapshot.id,
             is_dry_run,
             tuple(replace(step, sentence=step.sentence + told.get(step.seq, "")) for step in steps),
         )
-
-    async def _undo(self, run: "_Run", snapshot: Snapshot, entry: SnapshotEntry) -> UndoStep:
-        if entry.state == "restored" and not run.is_dry_run:
-            return _step(entry, "skipped", f"{entry.target} was put back before.")
-        step, undone = await run.undo_safely(entry)
-        if not run.is_dry_run:
-            await self.record(snapshot.id, replace(undone, state=_STATES[step.status]))
-        return step
 
 
 def _together(entries: Sequence[SnapshotEntry]) -> Iterator[list[SnapshotEntry]]:
@@ -118,6 +114,8 @@ class _Run:
 
         Each attempt compares anew with what is there then: somebody else's change is a conflict as before.
         """
+        if entry.state == "restored" and not self.is_dry_run:
+            return _step(entry, "skipped", f"{entry.target} was put back before."), entry
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._undo(entry)
@@ -211,7 +209,7 @@ class _Run:
         if self.is_dry_run:
             await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=True)
             return _step(entry, "success", f"{entry.target} would be deleted and made again as it was."), entry
-        await self.manager.record(self.snapshot.id, gone)
+        await self.manager.record(self.snapshot.id, [gone])
         await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=False)
         return await self._make_again(gone, await self.cluster.read(entry.target))
 

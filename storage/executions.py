@@ -132,29 +132,30 @@ class Executions:
         )
         return made
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
         async with connected(self.engine) as connection:
             found = await connection.execute(
                 text(
-                    "SELECT s.resolution_id::text AS owner, e.key_id FROM snapshot s JOIN snapshot_entry e"
-                    " ON e.snapshot_id = s.id WHERE s.id = CAST(:id AS uuid) AND e.seq = :seq FOR UPDATE OF e"
+                    "SELECT s.resolution_id::text AS owner, e.seq, e.key_id FROM snapshot s JOIN snapshot_entry e"
+                    " ON e.snapshot_id = s.id WHERE s.id = CAST(:id AS uuid) AND e.seq = ANY(:seqs)"
+                    " ORDER BY e.seq FOR UPDATE OF e"
                 ),
-                {"id": snapshot_id, "seq": entry.seq},
+                {"id": snapshot_id, "seqs": [entry.seq for entry in entries]},
             )
-            row = found.one()
-            bound_to = binding(row.owner, snapshot_id, seq=entry.seq, side="after")
+            rows = {row.seq: row for row in found}
+            values = []
+            for entry in entries:
+                row = rows[entry.seq]
+                bound_to = binding(row.owner, snapshot_id, seq=entry.seq, side="after")
+                sealed = self.sealer.seal(entry.after, bound_to=bound_to, with_key=row.key_id)
+                read_after = {"after": sealed, "is_read": entry.is_after_read, "state": entry.state}
+                values.append({"id": snapshot_id, "seq": entry.seq, **read_after})
             await connection.execute(
                 text(
                     "UPDATE snapshot_entry SET after = :after, is_after_read = :is_read, state = :state"
                     " WHERE snapshot_id = CAST(:id AS uuid) AND seq = :seq"
                 ),
-                {
-                    "id": snapshot_id,
-                    "seq": entry.seq,
-                    "after": self.sealer.seal(entry.after, bound_to=bound_to, with_key=row.key_id),
-                    "is_read": entry.is_after_read,
-                    "state": entry.state,
-                },
+                values,
             )
 
     async def snapshot(self, snapshot_id: SnapshotId) -> Snapshot | None:

@@ -88,12 +88,11 @@ async def ours(
 
         reading = await timed(snapshot)
         await change(cluster, targets)
-        for snapshot_id, entry in taken:
-            await tools._read_back(snapshot_id, entry)
+        await tools._read_back(taken)
     kept = await store.snapshot(taken[0][0])
     assert kept is not None
     assert len(kept.entries) == OBJECTS, namespace
-    manager = RollbackManager(cluster, store.update_snapshot_entry, executions.clock)
+    manager = RollbackManager(cluster, store.update_snapshot_entries, executions.clock)
 
     async def undo() -> None:
         report = await manager.rollback(kept, is_dry_run=False)

@@ -59,10 +59,11 @@ class MemoryRecords:
             self.log.append(f"snapshot of {entry.target}")
         return SNAPSHOT
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
         assert snapshot_id == SNAPSHOT
-        self.entries[entry.seq] = entry
-        self.log.append(f"read back {entry.target}")
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self.log.append(f"read back {entry.target}")
 
     def _check_lease(self) -> None:
         if not self.is_leased:

@@ -20,7 +20,6 @@ from tests.cluster import objects, waiting
 from tests.cluster.rollback import acts, executions, volumes
 from tests.cluster.story import Story
 
-
 SCALED = json.dumps({"spec": {"replicas": 3}})
 
 
@@ -236,7 +235,7 @@ async def test_a_line_of_any_kind_is_stored_run_and_undone_by_the_one_place_that
     snapshot = await store.snapshot(overview.resolution.snapshot_id)
     assert snapshot is not None
 
-    manager = RollbackManager(story.cluster, store.update_snapshot_entry, executions.clock)
+    manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
     report = await manager.rollback(snapshot, is_dry_run=False)
 
     assert report.is_success, report.errors

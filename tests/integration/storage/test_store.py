@@ -201,9 +201,8 @@ async def test_a_snapshot_comes_back_and_an_altered_or_foreign_one_is_refused(st
     one = await executing(store)
     secret = {"kind": "Secret", "data": {"password": "aHVudGVyMg=="}}
     snapshot_id = await store.add_snapshot_entries(one, [SnapshotEntry(1, POD, Change.DELETE_POD, secret)])
-    await store.update_snapshot_entry(
-        snapshot_id, SnapshotEntry(1, POD, Change.DELETE_POD, secret, after=None, is_after_read=True, state="done")
-    )
+    done = SnapshotEntry(1, POD, Change.DELETE_POD, secret, after=None, is_after_read=True, state="done")
+    await store.update_snapshot_entries(snapshot_id, [done])
 
     snapshot = await store.snapshot(snapshot_id)
     assert snapshot.entries[0].before == secret
