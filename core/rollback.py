@@ -304,7 +304,7 @@ class _Run:
     async def settle(self) -> dict[int, str]:
         """Waits until what was put back is as ready as before, and says how ready it is; by seq."""
         told: dict[int, str] = {}
-        waiting = [] if self.is_dry_run else self.unsettled
+        waiting = [] if self.is_dry_run else [one for one in self.unsettled if one[1].kind in recreation.WITH_READINESS]
         looks = max(1, int(self.manager.settle_seconds / _LOOK_SECONDS))
         for look in range(looks + 1):
             still = []
