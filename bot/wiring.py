@@ -40,7 +40,7 @@ from core.cluster.runner import helm_path, kubectl_path
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
-from core.errors import InvalidInputError, UnavailableError
+from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.executor import RemediationExecutor
 from core.flow import Flow
 from core.history import Entry, Happened
@@ -97,7 +97,7 @@ async def upgrade_tables(settings: Settings, url: str) -> None:
         async with translated():
             if settings.database_url is None or settings.database_migration_url is None:
                 await schema.upgrade(engine)
-            elif await schema.current(engine) != TABLES:
+            elif not await schema.is_current(engine):
                 raise InvalidInputError("The tables are not of this version; run: incident-resolver db upgrade")
     finally:
         await engine.dispose()
@@ -150,6 +150,7 @@ class Administration:
     intake: Intake
     keys: ApiKeys
     resealing: Resealing
+    store: PostgresStorage
 
 
 @asynccontextmanager
@@ -162,11 +163,11 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
-    """The version of the tables; with `may_upgrade` they are brought up to TABLES first, by their owner's login."""
+    """The tables' version before; with `may_upgrade` they come up to TABLES. InvalidInputError for a later one."""
     if may_upgrade and settings.database_migration_url is not None:
         settings = settings.model_copy(update={"database_url": settings.database_migration_url})
     async with open_database(settings) as url:
@@ -174,7 +175,7 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
         try:
             async with translated():
                 found = await schema.current(engine)
-                if may_upgrade:
+                if not await schema.is_current(engine) and may_upgrade:
                     await schema.upgrade(engine)
         finally:
             await engine.dispose()
@@ -375,7 +376,7 @@ def _application(
     async def kubernetes() -> str | None:
         try:
             await cluster.uid()
-        except UnavailableError as error:
+        except ResolverError as error:
             return str(error)
         return None
 
@@ -390,11 +391,10 @@ def _application(
     registry = CollectorRegistry()
     health = Health(dependencies, registry)
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
-    product = version("incident-resolver")
     routes = [
         *endpoints.routes(),
         *health.routes(),
-        *docs_routes(product),
+        *docs_routes(version("incident-resolver")),
         *(slack.routes() if slack else []),
     ]
     return rest_app(routes, registry=registry)

@@ -268,7 +268,8 @@ class Flow:
         done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines)
         told = f"{opening} {reason}".strip()
         told += f" What ran: {done}." if done else " No command had run."
-        told += f" {changes} change(s) can be rolled back." if changes else " Nothing was changed."
+        made = "1 change" if changes == 1 else f"{changes} changes"
+        told += f" {made} can be rolled back." if changes else " Nothing was changed."
         outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in lines), bool(changes))
         async with self.store.transaction() as tx:
             await tx.save_outcome(outcome, transcript="")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from core.actor import Actor
@@ -65,7 +65,7 @@ class Intake:
         The same `idempotency_key` with the same request within 24 h returns the first one's resolution;
         UnprocessableError with another request.
         """
-        request = replace(request, action_description=redact(request.action_description))
+        request = _kept(request)
         digest = _digest(request)
         async with self._store.transaction() as tx:
             if idempotency_key:
@@ -81,6 +81,24 @@ class Intake:
                     answer=json.dumps({"resolution_id": resolution.id}),
                 )
         return await self.overview(resolution.id)
+
+    async def same_answer(
+        self, request: Request, answer: Mapping[str, object], *, by: Person, idempotency_key: str
+    ) -> Mapping[str, object]:
+        """What the first such request with this key was answered; `answer` where there is none yet, and from now on."""
+        digest = _digest(_kept(request))
+        async with self._store.transaction() as tx:
+            known = await tx.answered_before(idempotency_key, client=by.id, body_digest=digest)
+            kept: dict[str, dict[str, object]] = json.loads(known) if known is not None else {}
+            if "answer" in kept:
+                return kept["answer"]
+            await tx.keep_answer(
+                idempotency_key,
+                client=by.id,
+                body_digest=digest,
+                answer=json.dumps({"resolution_id": answer["resolution_id"], "answer": dict(answer)}),
+            )
+        return answer
 
     async def _add(
         self, tx: Transaction, request: Request, *, by: Person, thread: tuple[str, str] | None
@@ -267,6 +285,10 @@ async def _known(tx: Transaction, resolution_id: ResolutionId) -> Resolution:
 def _refuse_while_running(resolution: Resolution) -> None:
     if resolution.state in STOPPABLE:
         raise StaleError("It is still running; interrupt it first, then roll back.")
+
+
+def _kept(request: Request) -> Request:
+    return replace(request, action_description=redact(request.action_description))
 
 
 def _told(resolution: Resolution) -> str:

@@ -15,7 +15,7 @@ from core.resolution import Resolution, SnapshotId
 from core.resources import Resource
 from core.snapshot import Snapshot, SnapshotEntry
 from storage import history
-from storage.codec import read, to_json
+from storage.codec import plain, read, to_json
 from storage.database import CHANNEL, connected
 from storage.sealing import Sealer, binding
 
@@ -42,10 +42,10 @@ class Executions:
                 {
                     "id": resolution.id,
                     "seq": seq,
-                    "line": _plain(record.line),
+                    "line": plain(record.line),
                     "verdict": record.verdict,
                     "rule": record.rule,
-                    "reason": _plain(record.reason),
+                    "reason": plain(record.reason),
                     "is_executed": record.is_executed,
                     "asked_at": record.asked_at,
                 },
@@ -74,7 +74,7 @@ class Executions:
                     "id": resolution.id,
                     "seq": seq,
                     "exit_code": exit_code,
-                    "output": _plain(output),
+                    "output": plain(output),
                     "is_executed": is_executed,
                 },
             )
@@ -247,8 +247,3 @@ async def _tell(connection: AsyncConnection, entry: Entry) -> None:
     await history.append(connection, [entry])
     values = {"channel": CHANNEL, "id": entry.resolution_id}
     await connection.execute(text("SELECT pg_notify(:channel, :id)"), values)
-
-
-def _plain(value: str) -> str:
-    """What a text column takes."""
-    return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
