@@ -82,8 +82,7 @@ class GatedToolbox:
         try:
             return await self._run(judged)
         finally:
-            for snapshot_id, entry in taken:
-                await self._read_back(snapshot_id, entry)
+            await self._read_back(taken)
 
     async def _snapshots(self, judged: Judged) -> list[tuple[SnapshotId, SnapshotEntry]]:
         """Stores every object that the line touches, before it runs; an error is a reason not to run it."""
@@ -97,27 +96,32 @@ class GatedToolbox:
             rule = self.permit.rule_for(effect)
             if rule is not None and rule.target.uid not in {None, touched.target.uid}:
                 raise ResolverError(f"{touched.target} is another object now than the one that was approved.")
-        taken = []
+        entries = []
         for place, one in enumerate(foresight.touched):
             other = Change.DELETE if one.is_deleted else Change.WRITE
             change = changes[place] if changes else other
             self._changes += 1
             after = one.proposed if one.is_tried and not changes else None
-            entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
-            taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
-        return taken
+            entries.append(SnapshotEntry(self._changes, one.target, change, one.before, after))
+        if not entries:
+            return []
+        snapshot_id = await self.store.add_snapshot_entries(self.resolution, entries)
+        return [(snapshot_id, entry) for entry in entries]
 
-    async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        """The version after the change. What cannot be read now stays unread, and undo knows it."""
-        try:
-            after = await self.cluster.read(entry.target)
-        except ResolverError:
-            done = replace(entry, state="done")
-        else:
-            left = None if after is None else after_change(entry, after)
-            done = replace(entry, after=left, is_after_read=True, state="done")
-        with suppress(UnavailableError):  # the entry stays open, and undo knows that too
-            await self.store.update_snapshot_entry(snapshot_id, done)
+    async def _read_back(self, taken: list[tuple[SnapshotId, SnapshotEntry]]) -> None:
+        """The versions after the change. What cannot be read now stays unread, and undo knows it."""
+        done = []
+        for _, entry in taken:
+            try:
+                after = await self.cluster.read(entry.target)
+            except ResolverError:
+                done.append(replace(entry, state="done"))
+            else:
+                left = None if after is None else after_change(entry, after)
+                done.append(replace(entry, after=left, is_after_read=True, state="done"))
+        if taken:
+            with suppress(UnavailableError):  # the entries stay open, and undo knows that too
+                await self.store.update_snapshot_entries(taken[0][0], done)
 
     async def _run(self, judged: Judged) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)

@@ -36,6 +36,7 @@ clusters:
     loc-02: {name: west}
 execution:
   auto_rollback: true
+  undo_when: [worse, unchanged, timeout]
   scale_factor: 1.5
 """
 
@@ -56,6 +57,7 @@ def test_everything_a_policy_can_say_is_read():
         may_requesters_approve=False,
         clients={"loc-01": ClusterPin("east", "11-22"), "loc-02": ClusterPin("west")},
         auto_rollback=True,
+        undo_when=frozenset({"worse", "unchanged", "timeout"}),
         scale_factor=1.5,
     )
 
@@ -174,6 +176,10 @@ MISTAKES = [
     (
         "version: 1\nexecution:\n  auto_rollback: maybe\n",
         "policy.yaml:3: execution.auto_rollback: 'maybe' is neither true nor false.",
+    ),
+    (
+        "version: 1\nexecution:\n  undo_when: [worse, bored]\n",
+        "policy.yaml:3: execution.undo_when: there is no 'bored'; there are: worse, unchanged, healing, error, timeout",
     ),
     (
         "version: 1\nexecution:\n  scale_factor: 11\n",
