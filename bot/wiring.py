@@ -347,7 +347,12 @@ def _slack_door(
         engine=engine,
         store=store,
         cards=PostgresCards(store.engine),
-        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody()),
+        rendering=Rendering(
+            Signer(signing_key(settings)),
+            engine.all_approvers,
+            engine.why_nobody(),
+            may_requesters_approve=engine.policy.may_requesters_approve,
+        ),
         clock=utc_now,
         monotonic=time.monotonic,
         owner=owner,
