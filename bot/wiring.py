@@ -40,7 +40,7 @@ from core.cluster.runner import helm_path, kubectl_path
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
-from core.errors import InvalidInputError, UnavailableError
+from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.executor import RemediationExecutor
 from core.flow import Flow
 from core.history import Entry, Happened
@@ -53,6 +53,7 @@ from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
 from storage import hints, schema
@@ -96,7 +97,7 @@ async def upgrade_tables(settings: Settings, url: str) -> None:
         async with translated():
             if settings.database_url is None or settings.database_migration_url is None:
                 await schema.upgrade(engine)
-            elif await schema.current(engine) != TABLES:
+            elif not await schema.is_current(engine):
                 raise InvalidInputError("The tables are not of this version; run: incident-resolver db upgrade")
     finally:
         await engine.dispose()
@@ -149,6 +150,7 @@ class Administration:
     intake: Intake
     keys: ApiKeys
     resealing: Resealing
+    store: PostgresStorage
 
 
 @asynccontextmanager
@@ -161,11 +163,11 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
-    """The version of the tables; with `may_upgrade` they are brought up to TABLES first, by their owner's login."""
+    """The tables' version before; with `may_upgrade` they come up to TABLES. InvalidInputError for a later one."""
     if may_upgrade and settings.database_migration_url is not None:
         settings = settings.model_copy(update={"database_url": settings.database_migration_url})
     async with open_database(settings) as url:
@@ -173,7 +175,7 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
         try:
             async with translated():
                 found = await schema.current(engine)
-                if may_upgrade:
+                if not await schema.is_current(engine) and may_upgrade:
                     await schema.upgrade(engine)
         finally:
             await engine.dispose()
@@ -313,7 +315,7 @@ async def _open_flow(
             engine=engine,
             executor=executor,
             verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
-            rollback=rollback,
+            undoing=Undoing(store, gatherer, engine, rollback, new_id),
             cluster=cluster,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
@@ -347,12 +349,7 @@ def _slack_door(
         engine=engine,
         store=store,
         cards=PostgresCards(store.engine),
-        rendering=Rendering(
-            Signer(signing_key(settings)),
-            engine.all_approvers,
-            engine.why_nobody(),
-            may_requesters_approve=engine.policy.may_requesters_approve,
-        ),
+        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody()),
         clock=utc_now,
         monotonic=time.monotonic,
         owner=owner,
@@ -379,7 +376,7 @@ def _application(
     async def kubernetes() -> str | None:
         try:
             await cluster.uid()
-        except UnavailableError as error:
+        except ResolverError as error:
             return str(error)
         return None
 

@@ -21,6 +21,7 @@ SHOWN_COMMANDS = 5
 SHOWN_ID = 8
 _LINES = 6
 _QUOTED_LINES = 40
+_ROLLBACK_LEAD = "*Rolling back goes beyond undoing its own change. If approved, the service may*"
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
@@ -82,7 +83,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD))
+    sizes.fit(blocks, last=(_ROLLBACK_LEAD, _PENDING_LEAD, _LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -169,8 +170,10 @@ def _risk(overview: Overview) -> list[Block]:
 def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     """What is approved, in words; before the decision also that its undo is approved along with it."""
     approval = overview.approval
-    if approval is None or not _is_before_work(overview):
+    if approval is None or not (_is_before_work(overview) or overview.rollback_question):
         return []
+    if overview.rollback_question:
+        return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
     lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
     undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
     cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
@@ -178,6 +181,10 @@ def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
         blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
     return blocks
+
+
+def _rules(approval: Approval) -> tuple[str, ...]:
+    return tuple(rule.sentence() for rule in approval.permit.rules)
 
 
 def _is_before_work(overview: Overview) -> bool:
@@ -282,13 +289,15 @@ def who_may(approvers: Sequence[str]) -> str:
 def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
     resolution, approval, signer = overview.resolution, overview.approval, rendering.signer
     elements: list[Block] = []
-    if resolution.state is State.AWAITING_APPROVAL and approval is not None:
+    if approval is not None and (resolution.state is State.AWAITING_APPROVAL or overview.rollback_question):
         digest = approval.permit.digest
         approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
         where = f"namespace {resolution.request.namespace} of cluster {overview.cluster_name}"
         told = (
             f"{_title(overview)}, in {where}.\nThe agent starts at once and may do what the card lists, nothing else."
         )
+        if overview.rollback_question:
+            told = "; ".join(_rules(approval))
         approve["confirm"] = _confirm("Approve this?", told, "Approve")
         elements += [
             approve,

@@ -86,6 +86,11 @@ def line(recorded: RecordedEntry) -> str:
             return f"📣 {who} asked for it {words.time_token(recorded.at)}."
         case Happened.ASSESSED:
             return f"⚖️ Assessed as *{_text(facts, 'level')}*: {'; '.join(_texts(facts, 'factors'))}."
+        case Happened.ASKED if facts.get("about") == "rollback":
+            return (
+                f"✋ Rolling back would go beyond undoing its own change, so it is asked first: "
+                f"{' '.join(_texts(facts, 'factors'))}"
+            )
         case Happened.ASKED:
             return "✋ Asked for approval."
         case Happened.AUTO_APPROVED:
@@ -117,8 +122,10 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.VERIFIED:
             sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
+        case Happened.ROLLBACK_ASKED:
+            return f"↩️ {who} asked to roll back; the API server is asked what that would do."
         case Happened.ROLLBACK_STARTED:
-            asked = f", asked by {who}" if recorded.entry.by else " by itself"
+            asked = f", asked by {who}" if recorded.entry.by else ""
             return f"↩️ Rolling back{asked}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")

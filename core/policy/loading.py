@@ -8,7 +8,7 @@ import yaml
 
 from core.errors import InvalidInputError
 from core.policy.command_raises import CommandRaise
-from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy
+from core.policy.policy import ACTION_RISK_MAP, UNDO_CAUSES, AutoApproval, ClusterPin, Policy
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
@@ -108,9 +108,11 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
-        execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "scale_factor"))
+        execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "undo_when", "scale_factor"))
         if "auto_rollback" in execution:
             given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
+        if "undo_when" in execution:
+            given["undo_when"] = _undo_when(read, execution["undo_when"])
         if "scale_factor" in execution:
             given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
     return Policy(**given)
@@ -204,6 +206,15 @@ def _command_raises(read: _Reader, node: yaml.Node) -> tuple[CommandRaise, ...]:
         patterns = {key: read.texts(value, f"{path}.{key}") for key, value in item.items() if key != "to"}
         found.append(CommandRaise(to, **patterns))
     return tuple(found)
+
+
+def _undo_when(read: _Reader, node: yaml.Node) -> frozenset[str]:
+    path = "execution.undo_when"
+    for one in read.sequence(node, path):
+        word = read.text(one, path)
+        if word not in UNDO_CAUSES:
+            raise read.error(one, path, f"there is no {word!r}; there are: {', '.join(UNDO_CAUSES)}.")
+    return frozenset(read.texts(node, path))
 
 
 def _clusters(read: _Reader, node: yaml.Node) -> dict[str, ClusterPin]:

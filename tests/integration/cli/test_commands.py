@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import text
 
 from bot.cli.demo import show
 from bot.demo.cluster.server import open_simulator
@@ -23,6 +24,7 @@ from bot.demo.model.scripts import demo_script
 from bot.demo.model.server import open_scripted_model
 from bot.demo.play import Wanted
 from bot.demo.slack.server import open_local_slack
+from storage.database import open_engine
 from tests.postgres import SNAPSHOT_KEY
 
 COMMAND = [sys.executable, "-m", "bot"]
@@ -321,3 +323,24 @@ async def test_a_headless_demo_whose_incident_does_not_heal_exits_with_one(capsy
     wanted = Wanted(port=0, slack_port=0, page=None, changed={"anthropic_base_url": "http://127.0.0.1:9"})
     assert await show(wanted, is_headless=True, is_json=False) == 1
     assert "failed: " in capsys.readouterr().out
+
+
+async def test_a_history_that_was_changed_by_other_means_is_found_out(database_url, data):
+    settings = {
+        "DATABASE_URL": database_url,
+        "INCIDENT_RESOLVER_DATA": str(data),
+        "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
+    }
+    for reason in ("maintenance", "again"):
+        await run("pause", "--reason", reason, **settings)
+    code, told, err = await run("history", "verify", **settings)
+    assert (code, "whole: 2 entries" in told) == (0, True), err
+
+    engine = open_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE history DISABLE TRIGGER ALL"))
+        await connection.execute(text("UPDATE history SET body = replace(body, 'again', 'never') WHERE seq = 2"))
+    await engine.dispose()
+
+    code, told, _ = await run("history", "verify", **settings)
+    assert (code, "from entry 2 on" in told) == (1, True)
