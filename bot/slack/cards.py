@@ -22,6 +22,7 @@ SHOWN_ID = 8
 _LINES = 6
 _QUOTED_LINES = 40
 _ROLLBACK_LEAD = "*Rolling back goes beyond undoing its own change. If approved, the service may*"
+_EXPIRED_LEAD = "*What it would have been allowed to do*"
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
@@ -174,6 +175,8 @@ def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
         return []
     if overview.rollback_question:
         return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
+    if overview.resolution.state is State.EXPIRED:
+        return [_section(f"{_EXPIRED_LEAD}\n{_bullets(approval.permit.sentences(), limit=10)}")]
     lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
     undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
     cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import psutil
+
 from core.ports import HistoryFilter
 from core.resolution import OPEN_STATES, State
 from tests.scenario.conftest import buttons_of, header_of, playing
@@ -104,10 +106,12 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     while "interrupt" not in buttons_of(play.slack.message(card["ts"])):
         await asyncio.sleep(0.02)
 
+    agents = [one for one in psutil.Process().children(recursive=True) if is_alive(one) and "claude" in one.exe()]
+    assert agents
     started = time.monotonic()
     await play.click(card, "interrupt")
     done = await play.newest()
-    while done.resolution.state in {State.EXECUTING, State.VERIFYING}:
+    while done.resolution.state in {State.EXECUTING, State.VERIFYING} or any(is_alive(one) for one in agents):
         await asyncio.sleep(0.02)
         done = await play.newest()
 
@@ -115,6 +119,14 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     assert done.resolution.state in {State.INTERRUPTED, State.ROLLING_BACK, State.ROLLED_BACK}
     assert "Interrupted by ada" in done.resolution.summary
     assert "Nothing was changed" in done.resolution.summary or "can be rolled back" in done.resolution.summary
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """One that waits to be reaped runs nothing any more."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 async def test_interrupt_before_execution_cancels(play):
