@@ -391,6 +391,10 @@ def _application(
     registry = CollectorRegistry()
     health = Health(dependencies, registry)
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
-    product = version("incident-resolver")
-    routes = [*endpoints.routes(), *health.routes(), *docs_routes(product), *(slack.routes() if slack else [])]
+    routes = [
+        *endpoints.routes(),
+        *health.routes(),
+        *docs_routes(version("incident-resolver")),
+        *(slack.routes() if slack else []),
+    ]
     return rest_app(routes, registry=registry)

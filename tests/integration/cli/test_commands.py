@@ -282,6 +282,27 @@ async def test_the_embedded_database_is_made_upgraded_and_kept_between_commands(
     assert (data / "keys" / "snapshot").stat().st_mode & 0o777 == 0o600
 
 
+async def test_a_history_that_was_changed_by_other_means_is_found_out(database_url, data):
+    settings = {
+        "DATABASE_URL": database_url,
+        "INCIDENT_RESOLVER_DATA": str(data),
+        "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
+    }
+    for reason in ("maintenance", "again"):
+        await run("pause", "--reason", reason, **settings)
+    code, told, err = await run("history", "verify", **settings)
+    assert (code, "whole: 2 entries" in told) == (0, True), err
+
+    engine = open_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE history DISABLE TRIGGER ALL"))
+        await connection.execute(text("UPDATE history SET body = replace(body, 'again', 'never') WHERE seq = 2"))
+    await engine.dispose()
+
+    code, told, _ = await run("history", "verify", **settings)
+    assert (code, "from entry 2 on" in told) == (1, True)
+
+
 @pytest.mark.parametrize("given", ["json", "headless"])
 async def test_a_signal_before_the_demo_is_ready_ends_it_at_once_and_leaves_nothing(data, given):
     process = await asyncio.create_subprocess_exec(
@@ -323,24 +344,3 @@ async def test_a_headless_demo_whose_incident_does_not_heal_exits_with_one(capsy
     wanted = Wanted(port=0, slack_port=0, page=None, changed={"anthropic_base_url": "http://127.0.0.1:9"})
     assert await show(wanted, is_headless=True, is_json=False) == 1
     assert "failed: " in capsys.readouterr().out
-
-
-async def test_a_history_that_was_changed_by_other_means_is_found_out(database_url, data):
-    settings = {
-        "DATABASE_URL": database_url,
-        "INCIDENT_RESOLVER_DATA": str(data),
-        "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
-    }
-    for reason in ("maintenance", "again"):
-        await run("pause", "--reason", reason, **settings)
-    code, told, err = await run("history", "verify", **settings)
-    assert (code, "whole: 2 entries" in told) == (0, True), err
-
-    engine = open_engine(database_url)
-    async with engine.begin() as connection:
-        await connection.execute(text("ALTER TABLE history DISABLE TRIGGER ALL"))
-        await connection.execute(text("UPDATE history SET body = replace(body, 'again', 'never') WHERE seq = 2"))
-    await engine.dispose()
-
-    code, told, _ = await run("history", "verify", **settings)
-    assert (code, "from entry 2 on" in told) == (1, True)
