@@ -264,3 +264,17 @@ def test_no_file_lowers_an_action_types_level(action, level):
     else:
         assert policy.actions[action] is level
         assert level >= ACTION_RISK_MAP[action]
+
+
+@pytest.mark.parametrize(("word", "asks"), [("ask", True), ("refuse", False)])
+def test_lines_that_are_not_covered_are_asked_about_or_refused(word, asks):
+    assert load_policy(f"version: 1\ncommands: {{uncovered: {word}}}\n").asks_uncovered is asks
+
+
+def test_lines_that_are_not_covered_are_asked_about_by_default():
+    assert load_policy("version: 1\n").asks_uncovered
+
+
+def test_another_word_for_lines_that_are_not_covered_is_an_error_with_its_line():
+    with pytest.raises(InvalidInputError, match=r"^policy\.yaml:3: commands\.uncovered: 'maybe' is neither"):
+        load_policy("version: 1\ncommands:\n  uncovered: maybe\n")
