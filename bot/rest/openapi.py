@@ -172,6 +172,8 @@ def _answers() -> dict[str, Any]:
         "token_usage": usage,
         "snapshot_id": _maybe(_TEXT),
         "execution_result": _maybe(result),
+        "rollback_approval": _maybe({"type": "object"}),
+        "waiting_for": _maybe({"enum": ["approval", "rollback"]}),
     }
     step = _object(("command", "status", "output"), command=_TEXT, status=_TEXT, output=_TEXT)
     return {
@@ -193,6 +195,8 @@ def _answers() -> dict[str, Any]:
             commands_executed={"type": "integer"},
             results={"type": "array", "items": step},
             errors=texts,
+            status={"enum": [State.AWAITING_APPROVAL.value]},
+            approval_id=_TEXT,
         ),
         "Interrupt": _object(("resolution_id", "status", "message"), resolution_id=_TEXT, status=status, message=_TEXT),
         "Pending": _object(
