@@ -69,19 +69,17 @@ class Intake:
         request = _kept(request)
         digest = _digest(request)
         async with self._store.transaction() as tx:
+            known = None
             if idempotency_key:
                 known = await tx.answered_before(idempotency_key, client=by.id, body_digest=digest)
-                if known is not None:
-                    return await self.overview(ResolutionId(json.loads(known)["resolution_id"]))
-            resolution = await self._add(tx, request, by=by, thread=thread)
-            if idempotency_key:
-                await tx.keep_answer(
-                    idempotency_key,
-                    client=by.id,
-                    body_digest=digest,
-                    answer=json.dumps({"resolution_id": resolution.id}),
-                )
-        return await self.overview(resolution.id)
+            if known is not None:
+                resolution_id = ResolutionId(json.loads(known)["resolution_id"])
+            else:
+                resolution_id = (await self._add(tx, request, by=by, thread=thread)).id
+                if idempotency_key:
+                    answer = json.dumps({"resolution_id": resolution_id})
+                    await tx.keep_answer(idempotency_key, client=by.id, body_digest=digest, answer=answer)
+        return await self.overview(resolution_id)
 
     async def same_answer(
         self, request: Request, answer: Mapping[str, object], *, by: Person, idempotency_key: str
@@ -194,13 +192,15 @@ class Intake:
                 await tx.wait_for(resolution, ROLLBACK, wake_in_seconds=0)
         return await self.overview(snapshot.resolution_id)
 
-    async def ask_again(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+    async def ask_again(
+        self, resolution_id: ResolutionId, *, by: Person, thread: tuple[str, str] | None = None
+    ) -> Overview:
         """A new resolution with the same request that names the old one; only after an end without a change."""
         old = (await self.overview(resolution_id)).resolution
         if old.state not in {State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED}:
             raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
         asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
-        return await self.request(Request(**asked), by=by)
+        return await self.request(Request(**asked), by=by, thread=thread)
 
     async def take_offer(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
         """A new request for what an investigation was refused; StaleError where it offers nothing."""

@@ -64,7 +64,7 @@ async def test_a_plan_is_asked_about_as_it_will_run_and_run_without_a_model(play
     assert "spec.replicas: 2 → 4" in shown
     assert "HIGH" in shown
     assert "every wanted replica ready" in shown
-    assert "Its replica count of today is put back." in shown
+    assert "It is scaled back to 2 replicas." in shown
     assert changes(play) == []
     asked = len(play.stage.model.bodies)
 

@@ -47,7 +47,7 @@ async def test_nothing_is_snapshotted_and_so_nothing_changed_before_the_executio
     entry = SnapshotEntry(1, POD, Change.DELETE_POD, {"kind": "Pod"})
 
     with pytest.raises(LeaseLostError):
-        await store.add_snapshot_entry(one, entry)
+        await store.add_snapshot_entries(one, [entry])
 
 
 async def test_a_cancelled_planning_may_record_nothing_more_and_is_not_held(store):
