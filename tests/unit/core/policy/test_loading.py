@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInputError
 from core.policy.loading import MAX_BYTES, load_policy
-from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy
+from core.policy.policy import ACTION_RISK_MAP, UNDO_CAUSES, AutoApproval, ClusterPin, Policy
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
@@ -179,7 +179,7 @@ MISTAKES = [
     ),
     (
         "version: 1\nexecution:\n  undo_when: [worse, bored]\n",
-        "policy.yaml:3: execution.undo_when: there is no 'bored'; there are: worse, unchanged, healing, error, timeout",
+        f"policy.yaml:3: execution.undo_when: there is no 'bored'; there are: {', '.join(UNDO_CAUSES)}.",
     ),
     (
         "version: 1\nexecution:\n  scale_factor: 11\n",
