@@ -112,10 +112,11 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What a tool tells the agent."""
+    """What a tool tells the agent. `is_data` where the words are not ours: output, files."""
 
     text: str
     is_error: bool = False
+    is_data: bool = False
 
 
 class Toolbox(Protocol):

@@ -136,9 +136,9 @@ class GatedToolbox:
                     self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
                 )
         if result.exit_code == 0:
-            return ToolAnswer(output or "(no output)")
+            return ToolAnswer(output or "(no output)", is_data=True)
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
-        return ToolAnswer(f"{output}\n({ending})", is_error=True)
+        return ToolAnswer(f"{output}\n({ending})", is_error=True, is_data=True)
 
     def _files_of(self, judged: Judged) -> AbstractContextManager[Path]:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""

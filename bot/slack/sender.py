@@ -1,5 +1,6 @@
 """Sends one card and its thread, so that nothing is posted twice and what was lost is found again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +13,15 @@ from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
 from bot.slack.connection import error_code
 from core.errors import ResolverError
+from core.history import RecordedEntry
 from core.overview import Overview
 from core.ports import CardSlot, Store
 
 EVENT_TYPE = "incident_resolver"
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
-_LASTING = frozenset({"invalid_auth", "token_revoked", "account_inactive", "missing_scope", "channel_not_found"})
+_NO_THREAD = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found", "cannot_reply_to_message"})
+_LASTING = _NOT_HERE | {"invalid_auth", "token_revoked", "account_inactive", "missing_scope"}
 _LOOKED_THROUGH = 200
 
 
@@ -76,6 +79,8 @@ class CardSender:
             return await self._post_to(channel, slot, card)
         except SlackApiError as error:
             is_elsewhere = self.home is not None and channel != self.home
+            if error_code(error) in _NO_THREAD and slot.reply_to:
+                return await self._post_to(channel, replace(slot, reply_to=None), card)
             if error_code(error) in _NOT_HERE and is_elsewhere:
                 return await self._post_to(str(self.home), replace(slot, reply_to=None), card)
             raise
@@ -115,7 +120,17 @@ class CardSender:
         entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
         if not entries:
             return
-        root = str(slot.reply_to or slot.ts)
+        try:
+            await self._reply(progress, overview, entries, root=str(slot.reply_to or slot.ts))
+        except SlackApiError as error:
+            if error_code(error) not in _NO_THREAD or not slot.reply_to:
+                raise
+            await self._reply(progress, overview, entries, root=str(slot.ts))
+
+    async def _reply(
+        self, progress: "_Progress", overview: Overview, entries: Sequence[RecordedEntry], *, root: str
+    ) -> None:
+        slot = progress.slot
         done = await self._posted_already(slot, root) if slot.is_uncertain else slot.thread_seq
         for reply in thread.replies([one for one in entries if one.seq > done], overview):
             await self.client.chat_postMessage(

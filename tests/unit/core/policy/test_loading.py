@@ -215,9 +215,9 @@ def test_what_is_not_yaml_is_told_with_its_line(text, line):
         load_policy(text)
 
 
-@pytest.mark.parametrize("text", ["version: \x00", "version: \ud800", "\x1b"])
-def test_characters_that_yaml_does_not_know_are_refused(text):
-    with pytest.raises(InvalidInputError, match="this is not YAML"):
+@pytest.mark.parametrize("text", ["version: 1\n\x00", "version: 1\n# \ud800", "\n\x1b"])
+def test_characters_that_yaml_does_not_know_are_refused_with_their_line(text):
+    with pytest.raises(InvalidInputError, match=r"^policy\.yaml:2: this is not YAML: "):
         load_policy(text)
 
 
