@@ -3,6 +3,8 @@
 import asyncio
 from decimal import Decimal
 
+from sqlalchemy import text
+
 from bot.demo.cluster.holds import Hold
 from bot.demo.model.server import Turn
 from core.approval import ApprovalState, Subject
@@ -191,3 +193,15 @@ async def test_a_rollback_of_more_than_ten_seconds_is_a_202_that_says_where_to_l
 
     slow.released.set()
     await play.until_state(id_, State.ROLLED_BACK)
+
+
+async def test_an_edited_snapshot_is_refused_and_nothing_is_put_back(play):
+    id_, snapshot = await scaled(play)
+    async with play.stage.assembled.intake._store.engine.begin() as connection:
+        await connection.execute(text("UPDATE snapshot_entry SET before = before || '\\x00'::bytea"))
+
+    for is_dry_run in (True, False):
+        status, problem = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot, "dry_run": is_dry_run})
+        assert (status, "altered or belongs elsewhere; it is refused" in problem["detail"]) == (409, True)
+    assert (await play.overview(id_)).resolution.state is State.COMPLETED
+    assert [one["spec"]["replicas"] for one in deployments(play)] != [2]
