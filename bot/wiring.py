@@ -49,6 +49,7 @@ from core.permits import choose_affected
 from core.policy.loading import load_policy
 from core.policy.policy import DEFAULT_POLICY, Policy
 from core.ports import Source
+from core.questions import Asking
 from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
@@ -249,14 +250,12 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
-            worker.hint.set()
+            worker.wake()
             if slack is not None:
                 slack.hint.set()
 
-        async def listening() -> None:
-            await hints.listen(url, wake)
-
-        parts: list[Part] = [heartbeat.run, listening, worker.run, Sweeper(store.engine, settings.retention_days).run]
+        sweeper = Sweeper(store.engine, settings.retention_days)
+        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)
@@ -306,6 +305,7 @@ async def _open_flow(
             prompt=framed_prompt,
             workspaces=settings.data / "workspaces",
             clock=utc_now,
+            asking=Asking(engine.timeout_seconds, new_id, is_allowed=engine.policy.asks_uncovered),
         )
         yield Flow(
             store=store,

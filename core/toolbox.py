@@ -6,27 +6,37 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.approval import ApprovalState
 from core.effects import Change, Judged
 from core.errors import LeaseLostError, NotAllowedError, ResolverError, UnavailableError
 from core.execution import CommandRecord
-from core.foresight import foresee
+from core.foresight import Foresight, foresee
 from core.history import Entry, Happened
-from core.permit import Permit
+from core.lines import changed_fields, changes_since, permitted_line
+from core.permit import Permit, PermittedLine
 from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
+from core.questions import MOST_QUESTIONS, Questions, outcome_words
 from core.redaction import redact
-from core.resolution import Resolution, SnapshotId
+from core.resolution import ActionType, Resolution, SnapshotId
+from core.resources import Resource
 from core.risk_levels import RiskLevel
-from core.snapshot import SnapshotEntry
+from core.snapshot import SnapshotEntry, Touched
 from core.undo_rules import after_change
+from core.wall_clock import WallClock
 from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
 
 
+class _ChangedError(ResolverError):
+    """What is to be changed is not as it was shown to those who approved."""
+
+
 @dataclass(slots=True)
 class GatedToolbox:
-    """The agent's `bash`: a line runs if it is LOW, or if the permit covers every effect of it.
+    """The agent's `bash`: a line runs if it is LOW, if the permit covers every effect of it, or if a person says so.
 
+    `questions` is None where no person is asked mid-run; `wall_clock` stands still while one is.
     A change runs only after its target was read and stored, with the lease still held; changes run one at a time.
     """
 
@@ -40,8 +50,12 @@ class GatedToolbox:
     seconds_per_command: float = 60.0
     executed: list[str] = field(default_factory=list)
     has_changed: bool = False
+    questions: Questions | None = None
+    wall_clock: WallClock = field(default_factory=lambda: WallClock(600.0))
     _change: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changes: int = 0
+    _own: set[Resource] = field(default_factory=set)
+    _is_over: bool = False
 
     def judge(self, line: str) -> Judged:
         return self.gate(line)
@@ -52,29 +66,113 @@ class GatedToolbox:
             await tx.append(Entry(Happened.AGENT_SAID, self.resolution.id, None, facts))
 
     async def bash(self, line: str) -> ToolAnswer:
-        """LeaseLostError ends the run; every other refusal or failure is an answer the agent can act on."""
+        """LeaseLostError ends the run; every other refusal or failure is an answer the agent can act on.
+
+        A line above LOW that the permit does not cover waits here for a person, where the policy lets it be asked.
+        """
         judged = self.gate(line)
         if judged.is_denied:
             return await self._refuse(judged, judged.reason)
         if judged.risk is RiskLevel.LOW:
             return await self._run(judged)
-        if not self.permit.covers(judged.effects):
-            return await self._refuse(judged, self._not_covered(judged))
+        is_covered = self.permit.covers(judged.effects)
+        if not is_covered and (why := self._why_not_asked()) is not None:
+            return await self._refuse(judged, f"{self._not_covered(judged)} {why}")
         async with self._change:
-            return await self._change_cluster(judged)
+            if not is_covered:
+                return await self._asked(judged)
+            try:
+                return await self._change_cluster(judged)
+            except _ChangedError as changed:
+                if self._why_not_asked() is not None:
+                    return await self._refuse(judged, str(changed))
+                return await self._asked(judged, why=str(changed))
+
+    async def run_line(self, judged: Judged, line: PermittedLine) -> ToolAnswer:
+        """Runs exactly what was approved, for who works through approved lines; refuses what is not as it was then."""
+        async with self._change:
+            try:
+                changed = await changes_since(line, judged, self.cluster)
+                if changed:
+                    return await self._refuse(judged, " ".join(changed))
+                return await self._change_cluster(judged, line=line)
+            except LeaseLostError:
+                raise
+            except ResolverError as error:
+                return await self._refuse(judged, str(error))
+
+    def end(self) -> None:
+        """The agent is gone: whatever still waits in a tool of its changes nothing any more."""
+        self._is_over = True
 
     def _not_covered(self, judged: Judged) -> str:
         allowed = "; ".join(self.permit.sentences())
         return f"Judged {judged.verdict} ({judged.rule}) and not covered by the approval, which allows: {allowed}."
 
+    def _why_not_asked(self) -> str | None:
+        """Why no person is asked about a line that is not covered; None where one may be."""
+        if self.resolution.request.action_type is ActionType.INVESTIGATION:
+            return "An investigation changes nothing and asks for nothing; say in your summary what should be done."
+        if self.questions is None or not self.questions.asking.is_allowed:
+            return "Nobody is asked about other lines here (policy commands.uncovered: refuse)."
+        if self.questions.are_used_up:
+            return f"{MOST_QUESTIONS} questions were asked in this run already; that is the most."
+        return None
+
+    async def _asked(self, judged: Judged, *, why: str = "") -> ToolAnswer:
+        """Asks until it is answered about the world as it is: what changed meanwhile is asked anew."""
+        if self.questions is None:
+            raise NotAllowedError("There is nobody to ask.")
+        while not self.questions.are_used_up:
+            try:
+                line, level = await self._line_of(judged)
+                with self.wall_clock.stopped():
+                    ended = await self.questions.ask(line, level=level, why=why)
+                if ended.state is not ApprovalState.APPROVED:
+                    return await self._refuse(judged, outcome_words(ended))
+                if changed := await changes_since(line, judged, self.cluster):
+                    why = " ".join(changed)
+                    continue
+                by = ended.decided_by.name if ended.decided_by else "a person"
+                return await self._change_cluster(replace(judged, reason=f"Approved by {by}."), line=line)
+            except _ChangedError as changed_meanwhile:
+                why = str(changed_meanwhile)
+            except LeaseLostError:
+                raise
+            except ResolverError as error:
+                return await self._refuse(judged, f"It was not run: {error}")
+        return await self._refuse(judged, f"{why} {self._why_not_asked()}".strip())
+
+    async def _line_of(self, judged: Judged) -> tuple[PermittedLine, RiskLevel]:
+        """The exact line to be asked for, what undo cannot bring back told with it, and the level that follows."""
+        foresight = await self._foresee(judged)
+        told = ". ".join(loss.sentence for loss in foresight.losses)
+        line = await permitted_line(judged, self.cluster, undo=told)
+        return line, max(line.verdict, foresight.least_risk)
+
+    async def _foresee(self, judged: Judged) -> Foresight:
+        """What the line touches and loses; NotAllowedError where too much would be lost for good."""
+        with self._files_of(judged) as folder:
+            namespace = self.resolution.request.namespace
+            foresight = await foresee(self.cluster, judged, folder=folder, namespace=namespace)
+        if foresight.refusal is not None:
+            raise NotAllowedError(f"it could not be undone. {foresight.refusal}")
+        return foresight
+
     async def _refuse(self, judged: Judged, reason: str) -> ToolAnswer:
         await self._record(judged, reason=reason, is_executed=False)
         return ToolAnswer(f"Refused, nothing was run. {reason}", is_error=True)
 
-    async def _change_cluster(self, judged: Judged) -> ToolAnswer:
+    async def _change_cluster(self, judged: Judged, *, line: PermittedLine | None = None) -> ToolAnswer:
+        """`line` is the exact line that was approved; without it the permit's rules cover it.
+
+        _ChangedError where a field is not as it was shown; nothing was run then.
+        """
+        if self._is_over:
+            raise LeaseLostError("The agent is gone, so nothing more is changed.")
         try:
-            taken = await self._snapshots(judged)
-        except LeaseLostError:
+            taken = await self._snapshots(judged, line)
+        except (LeaseLostError, _ChangedError):
             raise
         except ResolverError as error:
             return await self._refuse(judged, f"No snapshot could be taken, so the change was not made: {error}")
@@ -84,18 +182,12 @@ class GatedToolbox:
         finally:
             await self._read_back(taken)
 
-    async def _snapshots(self, judged: Judged) -> list[tuple[SnapshotId, SnapshotEntry]]:
+    async def _snapshots(self, judged: Judged, line: PermittedLine | None) -> list[tuple[SnapshotId, SnapshotEntry]]:
         """Stores every object that the line touches, before it runs; an error is a reason not to run it."""
-        with self._files_of(judged) as folder:
-            namespace = self.resolution.request.namespace
-            foresight = await foresee(self.cluster, judged, folder=folder, namespace=namespace)
-        if foresight.refusal is not None:
-            raise NotAllowedError(f"it could not be undone. {foresight.refusal}")
+        foresight = await self._foresee(judged)
         changes = [effect.change for effect in judged.effects]
-        for effect, touched in zip(judged.effects, foresight.touched, strict=bool(changes)):
-            rule = self.permit.rule_for(effect)
-            if rule is not None and rule.target.uid not in {None, touched.target.uid}:
-                raise ResolverError(f"{touched.target} is another object now than the one that was approved.")
+        for one in foresight.touched:
+            self._check_target(judged, line, one)
         entries = []
         for place, one in enumerate(foresight.touched):
             other = Change.DELETE if one.is_deleted else Change.WRITE
@@ -106,7 +198,24 @@ class GatedToolbox:
         if not entries:
             return []
         snapshot_id = await self.store.add_snapshot_entries(self.resolution, entries)
+        self._own.update(one.target for one in foresight.touched)
         return [(snapshot_id, entry) for entry in entries]
+
+    def _check_target(self, judged: Judged, line: PermittedLine | None, touched: Touched) -> None:
+        """The object, and the fields that are changed, are those that were shown, as the snapshot has them.
+
+        What this run itself has changed before is not held against the first permit.
+        """
+        rules = [rule for effect in judged.effects if (rule := self.permit.rule_for(effect)) is not None]
+        approved = line.targets if line is not None else tuple(rule.target for rule in rules)
+        for one in approved:
+            if one == touched.target and one.uid is not None and one.uid != touched.target.uid:
+                raise ResolverError(f"{touched.target} is another object now than the one that was approved.")
+        shown = line.preconditions if line is not None else tuple(one for rule in rules for one in rule.preconditions)
+        if touched.before is None or (line is None and touched.target in self._own):
+            return
+        if changed := changed_fields(shown, touched.target, touched.before):
+            raise _ChangedError(" ".join(changed))
 
     async def _read_back(self, taken: list[tuple[SnapshotId, SnapshotEntry]]) -> None:
         """The versions after the change. What cannot be read now stays unread, and undo knows it."""

@@ -173,6 +173,7 @@ def _answers() -> dict[str, Any]:
         "snapshot_id": _maybe(_TEXT),
         "execution_result": _maybe(result),
         "rollback_approval": _maybe({"type": "object"}),
+        "waiting_for": _maybe({"enum": ["approval", "rollback"]}),
     }
     step = _object(("command", "status", "output"), command=_TEXT, status=_TEXT, output=_TEXT)
     return {

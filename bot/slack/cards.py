@@ -12,6 +12,7 @@ from core.approval import Approval, ApprovalState
 from core.execution import CommandRecord
 from core.flow import POLICY
 from core.overview import Overview
+from core.redaction import redact
 from core.resolution import State
 from core.resources import Resource
 
@@ -71,6 +72,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     blocks = [
         _header(overview),
         *_pause(overview),
+        *_waiting(overview),
         _facts(overview),
         *_request(overview),
         *_risk(overview),
@@ -107,11 +109,14 @@ def _title(overview: Overview) -> str:
 
 def _header(overview: Overview) -> Block:
     sign, _ = words.STATES[overview.resolution.state]
+    state = f"{sign} {words.state_words(overview.resolution)}"
+    if overview.question is not None:
+        state = "✋ Answer needed in the thread"
     return {
         "type": "header",
         "text": {
             "type": "plain_text",
-            "text": plain(f"{sign} {words.state_words(overview.resolution)} · {_title(overview)}", 150),
+            "text": plain(f"{state} · {_title(overview)}", 150),
             "emoji": True,
         },
     }
@@ -127,6 +132,15 @@ def _pause(overview: Overview) -> list[Block]:
             f"{escaped(pause.reason, 300)}\nNothing new starts until `/incident resume`."
         )
     ]
+
+
+def _waiting(overview: Overview) -> list[Block]:
+    question = overview.question
+    if question is None or not question.permit.lines:
+        return []
+    line = inline_code(redact(question.permit.lines[0].line), 200)
+    told = f"✋ *The agent waits for an answer* about {line} until {words.time_token(question.deadline)}."
+    return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
 
 
 def _facts(overview: Overview) -> Block:

@@ -43,6 +43,8 @@ class Clicks:
         app.action(buttons.APPROVE)(self.on_approve)
         app.action(buttons.REJECT)(self.on_reject)
         app.action(buttons.DETAILS)(self.on_details)
+        app.action(buttons.QUESTION)(self.on_question)
+        app.action(buttons.OFFER)(self.on_offer)
         app.action(buttons.INTERRUPT)(self.on_interrupt)
         app.action(buttons.ROLLBACK)(self.on_rollback)
         app.action(buttons.ASK_AGAIN)(self.on_ask_again)
@@ -66,6 +68,7 @@ class Clicks:
                 self.signer.value(buttons.REJECT_FORM, id_, digest),
                 place=_place(body),
                 overview=overview,
+                question=question,
             )
             await self.client.views_open(trigger_id=body["trigger_id"], view=form)
 
@@ -85,6 +88,20 @@ class Clicks:
             await self.client.views_open(trigger_id=body["trigger_id"], view=view)
 
         await self._pressed(ack, body, buttons.DETAILS, show)
+
+    async def on_question(self, ack: AsyncAck, body: Json) -> None:
+        async def show(_: Actor, id_: str, __: str) -> None:
+            overview = await self.intake.approval_of(ApprovalId(id_))
+            question = next(one for one in overview.approvals if one.id == id_)
+            await self.client.views_open(trigger_id=body["trigger_id"], view=modals.question_modal(question))
+
+        await self._pressed(ack, body, buttons.QUESTION, show)
+
+    async def on_offer(self, ack: AsyncAck, body: Json) -> None:
+        async def ask(actor: Actor, id_: str, _: str) -> None:
+            await self.intake.take_offer(ResolutionId(id_), by=actor.person)
+
+        await self._pressed(ack, body, buttons.OFFER, ask)
 
     async def on_interrupt(self, ack: AsyncAck, body: Json) -> None:
         async def interrupt(actor: Actor, id_: str, _: str) -> None:

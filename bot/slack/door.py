@@ -18,9 +18,10 @@ from bot.slack.listeners import Clerk
 from bot.slack.people import People
 from bot.slack.sender import CardSender
 from core.approvals import ApprovalEngine
+from core.card_slots import CardStore
 from core.errors import UnavailableError
 from core.intake import Intake
-from core.ports import CardStore, Clock, Store
+from core.ports import Clock, Store
 
 log = structlog.get_logger()
 RECONNECT_SECONDS = 5.0

@@ -26,10 +26,11 @@ from bot.slack.people import People
 from bot.slack.text import unescaped
 from core.actor import Actor
 from core.approvals import ApprovalEngine
+from core.card_slots import CardStore
 from core.errors import InvalidInputError, NotFoundError, ResolverError
 from core.intake import Intake
 from core.overview import Overview
-from core.ports import CardStore, HistoryFilter
+from core.ports import HistoryFilter
 from core.resolution import ResolutionId
 
 COMMAND = "/incident"

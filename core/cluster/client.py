@@ -15,6 +15,7 @@ from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
 from core.cluster.runner import Runner
+from core.cluster.targets import resolve_targets
 from core.cluster.touching import Finder
 from core.effects import Judged
 from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StepFailedError
@@ -94,6 +95,9 @@ class KubernetesCluster:
             return await self.api.get(kind, resource.namespace, resource.name)
         except NotFoundError:
             return None
+
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        return await resolve_targets(self.api, judged)
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         kind, namespace, _ = await self._named(manifest)

@@ -104,7 +104,7 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
                 people["may_requesters_approve"], "people.may_requesters_approve"
             )
     if "commands" in sections:
-        given["command_raises"] = _command_raises(read, sections["commands"])
+        given |= _commands(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
@@ -195,12 +195,24 @@ def _auto_approval(read: _Reader, node: yaml.Node) -> AutoApproval:
     return AutoApproval(read.text(item["caller"], f"{path}.caller"), actions, namespaces)
 
 
+def _commands(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    """`commands: {uncovered: ask, raise: [{to: DENY, verbs: […], kinds: […], namespaces: […], rules: […]}]}`."""
+    commands = read.mapping(node, "commands", ("raise", "uncovered"))
+    given: dict[str, Any] = {}
+    if "raise" in commands:
+        given["command_raises"] = _command_raises(read, commands["raise"])
+    if "uncovered" in commands:
+        word = read.text(commands["uncovered"], "commands.uncovered")
+        if word not in {"ask", "refuse"}:
+            raise read.error(commands["uncovered"], "commands.uncovered", f"{word!r} is neither ask nor refuse.")
+        given["asks_uncovered"] = word == "ask"
+    return given
+
+
 def _command_raises(read: _Reader, node: yaml.Node) -> tuple[CommandRaise, ...]:
-    """`commands: {raise: [{to: DENY, verbs: […], kinds: […], namespaces: […], rules: […]}]}`."""
-    commands = read.mapping(node, "commands", ("raise",))
     path = "commands.raise"
     found: list[CommandRaise] = []
-    for one in read.sequence(commands["raise"], path) if "raise" in commands else []:
+    for one in read.sequence(node, path):
         item = read.mapping(one, path, ("to", "verbs", "kinds", "namespaces", "rules"))
         if "to" not in item:
             raise read.error(one, path, "'to' is missing: MEDIUM, HIGH, CRITICAL or DENY.")

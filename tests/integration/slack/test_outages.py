@@ -12,8 +12,8 @@ from bot.slack.cards import Rendering
 from bot.slack.connection import open_workspace
 from bot.slack.people import People
 from bot.slack.sender import CardSender
+from core.card_slots import CardSlot
 from core.errors import InvalidInputError, NotAllowedError, UnavailableError
-from core.ports import CardSlot
 from core.resolution import State
 from tests.unit.bot.slack.overviews import RESOLUTION, SIGNER, overview
 

@@ -8,8 +8,8 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from bot.publisher import SendFailedError
 from bot.slack.cards import Rendering
 from bot.slack.sender import CardSender
+from core.card_slots import CardSlot
 from core.history import Happened
-from core.ports import CardSlot
 from core.resolution import State
 from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, SIGNER, entry, overview
 
