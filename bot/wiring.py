@@ -238,7 +238,7 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         )
         cluster = await using.enter_async_context(open_kubernetes(settings))
         graph = await using.enter_async_context(_open_graph(settings))
-        rollback = RollbackManager(cluster, store.update_snapshot_entry, utc_now)
+        rollback = RollbackManager(cluster, store.update_snapshot_entries, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
             _open_flow(settings, store=store, cluster=cluster, graph=graph, engine=engine, rollback=rollback)

@@ -194,13 +194,15 @@ class Intake:
                 await tx.wait_for(resolution, ROLLBACK, wake_in_seconds=0)
         return await self.overview(snapshot.resolution_id)
 
-    async def ask_again(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+    async def ask_again(
+        self, resolution_id: ResolutionId, *, by: Person, thread: tuple[str, str] | None = None
+    ) -> Overview:
         """A new resolution with the same request that names the old one; only after an end without a change."""
         old = (await self.overview(resolution_id)).resolution
         if old.state not in {State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED}:
             raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
         asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
-        return await self.request(Request(**asked), by=by)
+        return await self.request(Request(**asked), by=by, thread=thread)
 
     async def take_offer(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
         """A new request for what an investigation was refused; StaleError where it offers nothing."""

@@ -119,10 +119,11 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What a tool tells the agent."""
+    """What a tool tells the agent. `is_data` where the words are not ours: output, files."""
 
     text: str
     is_error: bool = False
+    is_data: bool = False
 
 
 class Toolbox(Protocol):
@@ -318,14 +319,14 @@ class Store(Protocol):
         self, resolution: Resolution, seq: int, *, exit_code: int | None, output: str, is_executed: bool
     ) -> None: ...
 
-    async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
-        """Encrypts and stores before the change; the resolution's one snapshot is made with its first entry.
+    async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
+        """Encrypts and stores all or none, before the change; the resolution's one snapshot is made with its first.
 
         LeaseLostError if the lease is gone.
         """
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        """Stores `after` and `state` of the entry with this seq."""
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
+        """Stores `after` and `state` of the entries with these seqs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,8 +180,7 @@ class GatedToolbox:
         try:
             return await self._run(judged)
         finally:
-            for snapshot_id, entry in taken:
-                await self._read_back(snapshot_id, entry)
+            await self._read_back(taken)
 
     async def _snapshots(self, judged: Judged, line: PermittedLine | None) -> list[tuple[SnapshotId, SnapshotEntry]]:
         """Stores every object that the line touches, before it runs; an error is a reason not to run it."""
@@ -189,16 +188,18 @@ class GatedToolbox:
         changes = [effect.change for effect in judged.effects]
         for one in foresight.touched:
             self._check_target(judged, line, one)
-        taken = []
+        entries = []
         for place, one in enumerate(foresight.touched):
             other = Change.DELETE if one.is_deleted else Change.WRITE
             change = changes[place] if changes else other
             self._changes += 1
             after = one.proposed if one.is_tried and not changes else None
-            entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
-            taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
+            entries.append(SnapshotEntry(self._changes, one.target, change, one.before, after))
+        if not entries:
+            return []
+        snapshot_id = await self.store.add_snapshot_entries(self.resolution, entries)
         self._own.update(one.target for one in foresight.touched)
-        return taken
+        return [(snapshot_id, entry) for entry in entries]
 
     def _check_target(self, judged: Judged, line: PermittedLine | None, touched: Touched) -> None:
         """The object, and the fields that are changed, are those that were shown, as the snapshot has them.
@@ -216,17 +217,20 @@ class GatedToolbox:
         if changed := changed_fields(shown, touched.target, touched.before):
             raise _ChangedError(" ".join(changed))
 
-    async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        """The version after the change. What cannot be read now stays unread, and undo knows it."""
-        try:
-            after = await self.cluster.read(entry.target)
-        except ResolverError:
-            done = replace(entry, state="done")
-        else:
-            left = None if after is None else after_change(entry, after)
-            done = replace(entry, after=left, is_after_read=True, state="done")
-        with suppress(UnavailableError):  # the entry stays open, and undo knows that too
-            await self.store.update_snapshot_entry(snapshot_id, done)
+    async def _read_back(self, taken: list[tuple[SnapshotId, SnapshotEntry]]) -> None:
+        """The versions after the change. What cannot be read now stays unread, and undo knows it."""
+        done = []
+        for _, entry in taken:
+            try:
+                after = await self.cluster.read(entry.target)
+            except ResolverError:
+                done.append(replace(entry, state="done"))
+            else:
+                left = None if after is None else after_change(entry, after)
+                done.append(replace(entry, after=left, is_after_read=True, state="done"))
+        if taken:
+            with suppress(UnavailableError):  # the entries stay open, and undo knows that too
+                await self.store.update_snapshot_entries(taken[0][0], done)
 
     async def _run(self, judged: Judged) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
@@ -241,9 +245,9 @@ class GatedToolbox:
                     self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
                 )
         if result.exit_code == 0:
-            return ToolAnswer(output or "(no output)")
+            return ToolAnswer(output or "(no output)", is_data=True)
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
-        return ToolAnswer(f"{output}\n({ending})", is_error=True)
+        return ToolAnswer(f"{output}\n({ending})", is_error=True, is_data=True)
 
     def _files_of(self, judged: Judged) -> AbstractContextManager[Path]:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""

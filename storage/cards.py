@@ -42,7 +42,7 @@ class PostgresCards:
                 FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
                 RETURNING due.is_uncertain,
                           c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
-                          c.nudges, r.thread_ts
+                          c.nudges, CASE WHEN c.channel = r.thread_channel THEN r.thread_ts END AS thread_ts
                 """),
                 {"limit": limit, "seconds": _LEASE_SECONDS},
             )

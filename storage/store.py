@@ -55,8 +55,8 @@ class PostgresStorage:
         self.stop_asked = queue.stop_asked
         self.add_command = executions.add_command
         self.end_command = executions.end_command
-        self.add_snapshot_entry = executions.add_snapshot_entry
-        self.update_snapshot_entry = executions.update_snapshot_entry
+        self.add_snapshot_entries = executions.add_snapshot_entries
+        self.update_snapshot_entries = executions.update_snapshot_entries
         self.snapshot = executions.snapshot
 
     @asynccontextmanager

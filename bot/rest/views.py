@@ -131,7 +131,7 @@ def interrupt_view(overview: Overview) -> dict[str, Any]:
 
 
 def rfc3339(at: Any) -> str:  # noqa: ANN401  a datetime; named for what it gives
-    return str(at.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    return str(at.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 def _question(overview: Overview) -> Approval | None:

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import buttons, modals
 from bot.slack.buttons import Signer
+from bot.slack.connection import error_code
 from bot.slack.people import People
 from core.actor import Actor
 from core.approval import Answer
@@ -110,7 +111,8 @@ class Clicks:
 
     async def on_ask_again(self, ack: AsyncAck, body: Json) -> None:
         async def ask(actor: Actor, id_: str, _: str) -> None:
-            await self.intake.ask_again(ResolutionId(id_), by=actor.person)
+            thread = (_place(body)[0], str((body.get("container") or {}).get("thread_ts") or ""))
+            await self.intake.ask_again(ResolutionId(id_), by=actor.person, thread=thread)
 
         await self._pressed(ack, body, buttons.ASK_AGAIN, ask)
 
@@ -146,6 +148,8 @@ class Clicks:
             await act(actor, id_, digest)
         except ResolverError as error:
             await self._tell(body, channel, ts, str(error))
+        except SlackApiError as error:
+            await self._tell(body, channel, ts, f"Slack did not open the window ({error_code(error)}); press again.")
         await ack()
 
     async def _submitted(

@@ -22,7 +22,8 @@ from core.ports import Store
 EVENT_TYPE = "incident_resolver"
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
-_LASTING = frozenset({"invalid_auth", "token_revoked", "account_inactive", "missing_scope", "channel_not_found"})
+_NO_THREAD = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found", "cannot_reply_to_message"})
+_LASTING = _NOT_HERE | {"invalid_auth", "token_revoked", "account_inactive", "missing_scope"}
 _LOOKED_THROUGH = 200
 _QUESTIONS = frozenset({Happened.QUESTION_ASKED, Happened.QUESTION_ENDED})
 
@@ -81,6 +82,8 @@ class CardSender:
             return await self._post_to(channel, slot, card)
         except SlackApiError as error:
             is_elsewhere = self.home is not None and channel != self.home
+            if error_code(error) in _NO_THREAD and slot.reply_to:
+                return await self._post_to(channel, replace(slot, reply_to=None), card)
             if error_code(error) in _NOT_HERE and is_elsewhere:
                 return await self._post_to(str(self.home), replace(slot, reply_to=None), card)
             raise
@@ -121,6 +124,17 @@ class CardSender:
         if not entries:
             return
         root = str(slot.reply_to or slot.ts)
+        try:
+            await self._reply(progress, overview, entries, root=root)
+        except SlackApiError as error:
+            if error_code(error) not in _NO_THREAD or not slot.reply_to:
+                raise
+            await self._reply(progress, overview, entries, root=str(slot.ts))
+
+    async def _reply(
+        self, progress: "_Progress", overview: Overview, entries: Sequence[RecordedEntry], *, root: str
+    ) -> None:
+        slot = progress.slot
         if any(one.entry.what in _QUESTIONS for one in entries):  # they may be newer than what the card was drawn from
             overview = await self.store.overview(slot.resolution_id) or overview
             await self._end_questions(slot, root, entries, overview)

@@ -107,7 +107,7 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.ASKED if facts.get("about") == "rollback":
             return (
                 f"✋ Rolling back would go beyond undoing its own change, so it is asked first: "
-                f"{' '.join(_texts(facts, 'factors'))} (permit {inline_code(_text(facts, 'digest')[:12])})"
+                f"{' '.join(_texts(facts, 'factors'))}"
             )
         case Happened.ASKED:
             return "✋ Asked for approval."
@@ -148,7 +148,7 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.ROLLBACK_ASKED:
             return f"↩️ {who} asked to roll back; the API server is asked what that would do."
         case Happened.ROLLBACK_STARTED:
-            asked = f", asked by {who}" if recorded.entry.by else " by itself"
+            asked = f", asked by {who}" if recorded.entry.by else ""
             return f"↩️ Rolling back{asked}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")

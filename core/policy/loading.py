@@ -132,6 +132,9 @@ def _composed(text: str, read: _Reader) -> yaml.Node:
         mark = error.problem_mark
         line = mark.line + 1 if mark is not None else 1
         raise InvalidInputError(f"{read.name}:{line}: this is not YAML: {error.problem}.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InvalidInputError(f"{read.name}:{line}: this is not YAML: {error.reason}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidInputError(f"{read.name}: this is not YAML.") from error
     if root is None:

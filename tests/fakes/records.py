@@ -1,6 +1,6 @@
 """The part of the store that an execution writes to, in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,18 +82,20 @@ class MemoryRecords:
         )
         self.log.append(f"ended {row.line}")
 
-    async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
+    async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
         self._check_lease()
         if self.snapshot_error is not None:
             raise self.snapshot_error
-        self.entries[entry.seq] = entry
-        self.log.append(f"snapshot of {entry.target}")
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self.log.append(f"snapshot of {entry.target}")
         return SNAPSHOT
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
         assert snapshot_id == SNAPSHOT
-        self.entries[entry.seq] = entry
-        self.log.append(f"read back {entry.target}")
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self.log.append(f"read back {entry.target}")
 
     def _check_lease(self) -> None:
         if not self.is_leased:

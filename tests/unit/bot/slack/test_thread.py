@@ -185,7 +185,7 @@ def test_counts_have_their_plurals():
     assert words.length(timedelta(hours=2)) == "2 hours"
 
 
-def test_an_undo_without_a_person_happens_by_itself():
+def test_an_undo_names_who_asked_for_it_and_nobody_where_nobody_did():
     started = entry(Happened.ROLLBACK_STARTED)
-    assert "by itself" in thread.line(dataclasses.replace(started, entry=dataclasses.replace(started.entry, by=None)))
+    assert "asked" not in thread.line(dataclasses.replace(started, entry=dataclasses.replace(started.entry, by=None)))
     assert "asked by because" in thread.line(started)
