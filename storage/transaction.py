@@ -281,19 +281,27 @@ class PostgresTransaction:
         )
 
     async def answered_before(self, key: str, *, client: str, body_digest: str) -> str | None:
-        await self._run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"{client}\n{key}")
+        """Locks the key only where there is no answer yet; many at once may wait longer than locks usually may."""
+        row = await self._kept(key, client)
+        if row is None:
+            await self._run("SET LOCAL lock_timeout = '10s'")
+            await self._run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"{client}\n{key}")
+            await self._run("SET LOCAL lock_timeout TO DEFAULT")
+            row = await self._kept(key, client)
+        if row is None:
+            return None
+        if row.body_digest != body_digest:
+            raise UnprocessableError("This Idempotency-Key was used for another request within the last 24 hours.")
+        return str(row.answer)
+
+    async def _kept(self, key: str, client: str) -> Any:  # noqa: ANN401  a row
         found = await self._run(
             "SELECT body_digest, answer FROM kept_answer"
             " WHERE client = :client AND key = :key AND at > now() - interval '24 hours'",
             client=client,
             key=key,
         )
-        row = found.one_or_none()
-        if row is None:
-            return None
-        if row.body_digest != body_digest:
-            raise UnprocessableError("This Idempotency-Key was used for another request within the last 24 hours.")
-        return str(row.answer)
+        return found.one_or_none()
 
     async def keep_answer(self, key: str, *, client: str, body_digest: str, answer: str) -> None:
         await self._run(

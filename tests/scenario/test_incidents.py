@@ -58,7 +58,7 @@ async def test_an_investigation_needs_nobody_and_changes_nothing(play):
     before = len([one for one in play.stage.simulator.journal if not one.is_dry_run])
     await play.ask("investigation")
     card = await play.card("Investigated", seconds=30)
-    told = await play.thread_with(card, "Resolved")
+    told = await play.thread_with(card, "✅ Investigated")
 
     assert "payments-db" in told
     assert len([one for one in play.stage.simulator.journal if not one.is_dry_run]) == before
