@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bot.slack import buttons, cards, questions, words
+from bot.slack import buttons, cards, plans, questions, words
 from bot.slack.buttons import Signer
 from bot.slack.text import code, escaped, inline_code, one_line, plain
 from core.approval import Approval, Subject
@@ -116,6 +116,7 @@ def _permit(overview: Overview) -> list[View]:
     blocks = [
         _section(f"*The permit*\n{_bullets(sentences[:_BULLETS])}"),
         *([_section(_bullets(sentences[_BULLETS:]))] if len(sentences) > _BULLETS else []),
+        *plans.details_blocks(permit),
         _section(
             f"At most {permit.token_limit:,} tokens, to be started until {words.time_token(permit.ends_at)}.\n"
             f"Digest {inline_code(permit.digest)}"
