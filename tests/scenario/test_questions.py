@@ -35,9 +35,12 @@ def asking(*lines: str):
 
 
 async def at_the_question(play: Play, *lines: str) -> tuple[dict, dict]:
-    """The card of the resolution and that of the question in its thread."""
+    """The card of the resolution and that of the question in its thread.
+
+    A restart goes without a plan, so that an agent is at work; what it then wants is not covered by its permit.
+    """
     play.stage.model.script = asking(*lines)
-    await play.ask("at-limit")
+    await play.ask("at-limit", action="pod_restart")
     card = await play.card("Approval needed")
     await play.click(card, "approve")
     return card, await question_of(play, card)
@@ -229,7 +232,7 @@ async def test_a_policy_that_refuses_asks_nobody(database_url, tmp_path):
     policy.write_text("version: 1\ncommands: {uncovered: refuse}\n")
     async with playing(database_url, policy=policy) as play:
         play.stage.model.script = asking(SCALE)
-        await play.ask("at-limit")
+        await play.ask("at-limit", action="pod_restart")
         card = await play.card("Approval needed")
         await play.click(card, "approve")
         told = await play.thread_with(card, "I was told")
