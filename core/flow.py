@@ -163,7 +163,8 @@ class Flow:
             run.cancel()
             outcome = await _outcome(run)
             stop.set()
-        if outcome is None:
+        is_cut_short = outcome is not None and not outcome.is_success and await self._must_stop(running)
+        if outcome is None or is_cut_short:  # a line refused because somebody asked to stop can end the run first
             await self._stopped(running)
         else:
             await self._ended(running, outcome)

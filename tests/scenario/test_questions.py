@@ -129,7 +129,7 @@ async def test_a_rejection_is_told_to_the_agent_which_goes_on(play):
 
 
 async def test_nobody_answers_and_the_agent_goes_on(database_url):
-    async with playing(database_url, approval_timeout=2.0) as play:
+    async with playing(database_url, approval_timeout=6.0) as play:
         card, _ = await at_the_question(play, SCALE)
         before = len(changes(play))
 
