@@ -181,7 +181,10 @@ class Flow:
 
     async def _take_over(self, resolution: Resolution) -> None:
         """A row found executing has no living owner: never run it again, say what was and was not done."""
+        overview = await self.store.overview(resolution.id)
         opening = "The service stopped while the agent was at work; the agent died with it."
+        if overview is not None and overview.approval is not None and overview.approval.permit.lines:
+            opening = "The service stopped while the approved plan was run."
         await self._interrupted(resolution, by=resolution.interrupt_by, reason="", opening=opening)
 
     async def _interrupted(self, resolution: Resolution, *, by: Person | None, reason: str, opening: str) -> None:
