@@ -35,7 +35,17 @@ async def open_cluster(
     (`runner.kubectl_path`), `helm` one that undo may use, or None. InvalidInputError where the kubeconfig cannot be
     used; nothing is asked of the API yet.
     """
-    credentials = await load_credentials(kubeconfig)
+    async with open_as(
+        await load_credentials(kubeconfig), kubectl=kubectl, helm=helm, seconds=seconds_per_request
+    ) as one:
+        yield one
+
+
+@asynccontextmanager
+async def open_as(
+    credentials: Credentials, *, kubectl: Path, helm: Path | None = None, seconds: float = 15.0
+) -> AsyncIterator["KubernetesCluster"]:
+    """The cluster as this identity sees it, for as long as the block lasts; its kubectl has a HOME of its own."""
     with tempfile.TemporaryDirectory(prefix="incident-resolver-home-") as home:
         try:
             client = kubernetes_client.ApiClient(credentials.configuration)
@@ -45,7 +55,7 @@ async def open_cluster(
             ) from error
         client.user_agent = owners.FIELD_MANAGER
         async with client:
-            api = KubernetesApi(client, seconds_per_request=seconds_per_request)
+            api = KubernetesApi(client, seconds_per_request=seconds)
             yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm))
 
 
@@ -54,13 +64,13 @@ class KubernetesCluster:
 
     def __init__(self, api: KubernetesApi, credentials: Credentials, runner: Runner) -> None:
         self.api = api
-        self._credentials = credentials
+        self.credentials = credentials
         self._runner = runner
 
     @property
     def name(self) -> str:
         """What the kubeconfig calls the cluster."""
-        return self._credentials.kubeconfig.cluster_name
+        return self.credentials.kubeconfig.cluster_name
 
     async def uid(self) -> str | None:
         """The uid of kube-system, which names a cluster for good; None where it may not be read."""
@@ -147,7 +157,7 @@ class KubernetesCluster:
 
     async def roll_release_back(self, release: Release) -> None:
         line = ("rollback", release.name, str(release.revision), "-n", release.namespace)
-        kubeconfig = self._credentials.for_kubectl(release.namespace)
+        kubeconfig = self.credentials.for_kubectl(release.namespace)
         done = await self._runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
         if done.exit_code != 0:
             raise StepFailedError(f"helm refused to roll {release.name} back: {redact(done.output[-500:])}")
@@ -155,7 +165,7 @@ class KubernetesCluster:
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float, namespace: str
     ) -> CommandResult:
-        kubeconfig = self._credentials.for_kubectl(namespace)
+        kubeconfig = self.credentials.for_kubectl(namespace)
         return await self._runner.run(stages, kubeconfig=kubeconfig, folder=folder, seconds=seconds)
 
     async def _named(self, manifest: Manifest) -> tuple[Kind, str | None, str]:
