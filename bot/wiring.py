@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bot.identities import Ways, open_ways
 from bot.keys import load_key
 from bot.rest import auth
 from bot.rest.app import rest_app, serve_rest
@@ -34,9 +35,7 @@ from core.agent.prompts import framed_prompt
 from core.agent.runs import ClaudeAgents
 from core.approvals import ApprovalEngine
 from core.budget import TokenBudgetManager
-from core.cluster.access import Access, review_access
-from core.cluster.client import KubernetesCluster, open_cluster
-from core.cluster.runner import helm_path, kubectl_path
+from core.cluster.client import KubernetesCluster
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
@@ -180,20 +179,6 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
     return found
 
 
-async def cluster_access(settings: Settings, *, namespace: str | None) -> tuple[str, str | None, Access]:
-    """The cluster's name, its uid where it may be read, and what the identity may not do."""
-    async with open_kubernetes(settings) as cluster:
-        return cluster.name, await cluster.uid(), await review_access(cluster.api, namespace=namespace)
-
-
-@asynccontextmanager
-async def open_kubernetes(settings: Settings) -> AsyncIterator[KubernetesCluster]:
-    """InvalidInputError where there is neither a kubeconfig nor a service account, or no kubectl."""
-    kubectl, helm = kubectl_path(settings.kubectl_path), helm_path(settings.helm_path)
-    async with open_cluster(settings.kubeconfig, kubectl=kubectl, helm=helm) as cluster:
-        yield cluster
-
-
 @asynccontextmanager
 async def _open_graph(settings: Settings) -> AsyncIterator[Graph]:
     password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else ""
@@ -233,17 +218,24 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         store = await using.enter_async_context(
             open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
         )
-        cluster = await using.enter_async_context(open_kubernetes(settings))
+        ways = await using.enter_async_context(open_ways(settings, database_url=url, clock=utc_now))
         graph = await using.enter_async_context(_open_graph(settings))
-        rollback = RollbackManager(cluster, store.update_snapshot_entry, utc_now)
+        rollback = RollbackManager(ways.keeper, store.update_snapshot_entry, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
-            _open_flow(settings, store=store, cluster=cluster, graph=graph, engine=engine, rollback=rollback)
+            _open_flow(
+                settings,
+                store=store,
+                ways=ways,
+                graph=graph,
+                engine=engine,
+                rollback=rollback,
+            )
         )
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
         slack = _slack_door(settings, store=store, intake=intake, engine=engine, owner=owner)
-        app = _application(settings, store, cluster, intake=intake, slack=slack, door=door)
+        app = _application(settings, store, ways.reader, intake=intake, slack=slack, door=door)
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
@@ -254,7 +246,13 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         async def listening() -> None:
             await hints.listen(url, wake)
 
-        parts: list[Part] = [heartbeat.run, listening, worker.run, Sweeper(store.engine, settings.retention_days).run]
+        parts: list[Part] = [
+            heartbeat.run,
+            listening,
+            worker.run,
+            Sweeper(store.engine, settings.retention_days).run,
+            *ways.parts,
+        ]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)
@@ -265,7 +263,7 @@ async def _open_flow(
     settings: Settings,
     *,
     store: PostgresStorage,
-    cluster: KubernetesCluster,
+    ways: Ways,
     graph: Graph,
     engine: ApprovalEngine,
     rollback: RollbackManager,
@@ -291,13 +289,15 @@ async def _open_flow(
         )
         platform = await using.enter_async_context(open_platform(settings.platform_url))
         gatherer = ContextGatherer(
-            [KubernetesSource(cluster, clock=utc_now), *platform, graph],
+            [KubernetesSource(ways.reader, clock=utc_now), *platform, graph],
             seconds_per_source=settings.source_seconds,
             choose=choose_affected,
         )
         executor = RemediationExecutor(
             store=store,
-            cluster=cluster,
+            cluster=ways.reader,
+            at_work=ways.at_work(engine.policy.snapshot_namespaces),
+            grants=ways.grants,
             agents=ClaudeAgents(gateway, has_key=bool(key)),
             judge=partial(judge, programs=settings.programs, raises=engine.policy.command_raises),
             profiles=agent_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
@@ -312,9 +312,9 @@ async def _open_flow(
             policy=engine.policy,
             engine=engine,
             executor=executor,
-            verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
+            verifier=Verifier(ways.reader, limit_seconds=settings.verify_seconds),
             rollback=rollback,
-            cluster=cluster,
+            cluster=ways.reader,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
             agents_at_once=settings.agents_at_once,

@@ -11,6 +11,7 @@ from core.effects import Judged
 from core.errors import ResolverError
 from core.execution import AgentProfile, Outcome
 from core.findings import IncidentContext
+from core.grants import Commands, Grants, granted
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
 from core.resolution import ActionType, Resolution
@@ -30,11 +31,14 @@ class Judge(Protocol):
 class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
-    `judge` is the gate, `prompt` frames the context as data.
+    `judge` is the gate, `prompt` frames the context as data. `cluster` is read from; `at_work` is what the toolbox
+    works on, and its changes run with what `grants` issues for the approval.
     """
 
     store: Store
     cluster: Cluster
+    at_work: Cluster
+    grants: Grants
     agents: Agents
     judge: Judge
     profiles: Mapping[ActionType, AgentProfile]
@@ -52,12 +56,18 @@ class RemediationExecutor:
         text = context_text(request, context, permit)
         objects = await self._objects(context)
         await asyncio.to_thread(write_workspace, folder, text=text, objects=objects)
+        async with granted(self.grants, resolution.approval_id, permit) as changes:
+            return await self._at_work(resolution, permit, changes, text=text)
+
+    async def _at_work(self, resolution: Resolution, permit: Permit, changes: Commands, *, text: str) -> Outcome:
+        request, folder = resolution.request, self.workspaces / resolution.id
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
             gate=lambda line: self.judge(line, request.namespace, files=partial(read_workspace_file, folder)),
             store=self.store,
-            cluster=self.cluster,
+            cluster=self.at_work,
+            changes=changes,
             folder=folder,
             clock=self.clock,
         )

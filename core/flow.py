@@ -15,6 +15,7 @@ from core.evidence import keep_evidence
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
+from core.grants import taken_away
 from core.history import Entry, Happened
 from core.permit import Permit
 from core.policy.policy import Policy
@@ -95,7 +96,7 @@ class Flow:
             await tx.save_context(resolution.id, context)
             if permit is None or problem is not None:
                 await tx.save_assessment(resolution.id, assessment)
-                await self._fail(tx, resolution, problem or _no_target(resolution, context))
+                await self._fail(tx, resolution, problem or permits.no_target(resolution.request, context))
                 return
             assessment = replace(assessment, level=max(assessment.level, permit.highest_risk))
             await tx.save_assessment(resolution.id, assessment)
@@ -160,6 +161,8 @@ class Flow:
             run = group.create_task(self._run(running, permit, context))
             watch = group.create_task(self._watch(running, stop))
             await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if not run.done():
+                group.create_task(taken_away(self.executor.grants, running.approval_id))  # while the agent stops
             run.cancel()
             outcome = await _outcome(run)
             stop.set()
@@ -257,6 +260,10 @@ class Flow:
     async def _take_over(self, resolution: Resolution) -> None:
         """A row found executing has no living owner: never run it again, say what was and was not done."""
         opening = "The service stopped while the agent was at work; the agent died with it."
+        overview = await self.store.overview(resolution.id)
+        opening += "".join(
+            {await taken_away(self.executor.grants, one.id) for one in overview.approvals} if overview else ()
+        )
         await self._interrupted(resolution, by=resolution.interrupt_by, reason="", opening=opening)
 
     async def _interrupted(self, resolution: Resolution, *, by: Person | None, reason: str, opening: str) -> None:
@@ -387,13 +394,3 @@ def _ending(exit_code: int | None, *, is_over: bool) -> str:
     if exit_code is not None:
         return f"exit code {exit_code}"
     return "stopped" if is_over else "not known to have ended"
-
-
-def _no_target(resolution: Resolution, context: IncidentContext) -> str:
-    request = resolution.request
-    missing = [gap for gap in context.gaps if not gap.is_off]
-    unknown = "".join(f" {gap.source} could not say: {gap.reason}" for gap in missing)
-    return (
-        f"No affected resource was found in namespace {request.namespace}, so there is nothing that could be approved. "
-        f"Name the workload in the description, or check the namespace and the cluster.{unknown}"
-    )

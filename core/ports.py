@@ -71,6 +71,9 @@ class Cluster(Protocol):
     async def read(self, resource: Resource) -> Manifest | None:
         """The whole object, None if it does not exist; NotAllowedError when the API server refuses to show it."""
 
+    async def check_kept(self, resource: Resource) -> None:
+        """NotAllowedError, with the Role line to add, where no snapshot of it could be taken or put back."""
+
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest: ...
 
     async def replace(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:

@@ -9,6 +9,7 @@ from pathlib import Path
 from core.effects import Effect, Judged
 from core.errors import LeaseLostError, ResolverError, UnavailableError
 from core.execution import CommandRecord
+from core.grants import Commands
 from core.history import Entry, Happened
 from core.permit import Permit
 from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
@@ -26,6 +27,7 @@ Judge = Callable[[str], Judged]
 class GatedToolbox:
     """The agent's `bash`: a line runs if it is LOW, or if the permit covers every effect of it.
 
+    LOW lines run with `cluster`'s identity, which only reads, changes with `changes`: the grant of this execution.
     A change runs only after its target was read and stored, with the lease still held; changes run one at a time.
     """
 
@@ -34,6 +36,7 @@ class GatedToolbox:
     gate: Judge
     store: Store
     cluster: Cluster
+    changes: Commands
     folder: Path
     clock: Clock
     seconds_per_command: float = 60.0
@@ -88,6 +91,7 @@ class GatedToolbox:
         target = Resource(effect.kind, effect.name, effect.namespace)
         rule = self.permit.rule_for(effect)
         before = await self.cluster.read(target)
+        await self.cluster.check_kept(target)
         if before is None:
             raise ResolverError(f"{target} does not exist.")
         uid = before.get("metadata", {}).get("uid")
@@ -130,7 +134,8 @@ class GatedToolbox:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
         try:
             with sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder) as folder:
-                return await self.cluster.run(
+                commands = self.cluster if judged.risk is RiskLevel.LOW else self.changes
+                return await commands.run(
                     judged.stages,
                     folder=folder,
                     seconds=self.seconds_per_command,

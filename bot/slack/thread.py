@@ -107,6 +107,15 @@ def _other(recorded: RecordedEntry, who: str) -> str:
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
         case Happened.ROLLBACK_STARTED:
             return f"↩️ Rolling back, asked by {who}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
+        case Happened.GRANT_ISSUED:
+            held = "" if facts.get("has_value_rules") else " The cluster does *not* hold it to the approved values."
+            return (
+                f"🔑 A credential for this approval alone was issued ({inline_code(_text(facts, 'token_id'))}).{held}"
+            )
+        case Happened.GRANT_REVOKED:
+            return "🔒 The credential was taken away again."
+        case Happened.GRANT_SWEPT:
+            return "🧹 A credential that was left over was removed."
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")
             count = len(findings) if isinstance(findings, list) else 0

@@ -11,6 +11,7 @@ from kubernetes.aio import client as kubernetes_client
 
 from core import owners
 from core.cluster import discovery, inventory, kinds
+from core.cluster.access import is_allowed_to
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
@@ -65,7 +66,7 @@ class KubernetesCluster:
     def __init__(self, api: KubernetesApi, credentials: Credentials, runner: Runner) -> None:
         self.api = api
         self.credentials = credentials
-        self._runner = runner
+        self.runner = runner
 
     @property
     def name(self) -> str:
@@ -101,6 +102,17 @@ class KubernetesCluster:
             return await self.api.get(kind, resource.namespace, resource.name)
         except NotFoundError:
             return None
+
+    async def check_kept(self, resource: Resource) -> None:
+        kind = await self._kind(resource.kind, resource.api_version)
+        again = "create" if kind == kinds.POD else "update"
+        for verb in ("get", again):
+            where = resource.namespace if kind.is_namespaced else None
+            if not await is_allowed_to(self.api, verb, (kind.group, kind.resource), namespace=where):
+                raise NotAllowedError(
+                    f"{resource} could not be put back: the identity that keeps snapshots may not {verb} "
+                    f"{kind.resource} there. Add to its Role: {kind.role_line(verb)}"
+                )
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         kind, namespace, _ = await self._named(manifest)
@@ -158,7 +170,7 @@ class KubernetesCluster:
     async def roll_release_back(self, release: Release) -> None:
         line = ("rollback", release.name, str(release.revision), "-n", release.namespace)
         kubeconfig = self.credentials.for_kubectl(release.namespace)
-        done = await self._runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
+        done = await self.runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
         if done.exit_code != 0:
             raise StepFailedError(f"helm refused to roll {release.name} back: {redact(done.output[-500:])}")
 
@@ -166,7 +178,7 @@ class KubernetesCluster:
         self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float, namespace: str
     ) -> CommandResult:
         kubeconfig = self.credentials.for_kubectl(namespace)
-        return await self._runner.run(stages, kubeconfig=kubeconfig, folder=folder, seconds=seconds)
+        return await self.runner.run(stages, kubeconfig=kubeconfig, folder=folder, seconds=seconds)
 
     async def _named(self, manifest: Manifest) -> tuple[Kind, str | None, str]:
         metadata = manifest.get("metadata") or {}

@@ -4,10 +4,11 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from kubernetes.aio import client as kubernetes_client
 
@@ -80,15 +81,17 @@ class GrantIssuer:
         if not wanted:
             raise StaleError("Nothing of what was approved is there any more; no credential was issued.")
         namespaces = tuple(sorted({one.namespace for one in wanted}))
+        grant = StandingGrant(approval_id, resolution_id, namespaces)
+        await self._make_account(grant)
         is_whole = False
         try:
-            await self._make(StandingGrant(approval_id, resolution_id, namespaces), wanted)
+            await self._make_rules(grant, wanted)
             granted = await self.renew(approval_id)
             has_value_rules = await self._reviewed(granted.token, wanted)
             is_whole = True
         finally:
             if not is_whole:
-                await asyncio.shield(self.revoke(approval_id, namespaces))
+                await asyncio.shield(self.revoke(approval_id))
         return replace(granted, namespaces=namespaces, has_value_rules=has_value_rules)
 
     async def renew(self, approval_id: ApprovalId) -> IssuedGrant:
@@ -109,14 +112,18 @@ class GrantIssuer:
         except (KeyError, ValueError) as error:
             raise UnavailableError("The Kubernetes API answered a request for a token without one.") from error
 
-    async def revoke(self, approval_id: ApprovalId, namespaces: Sequence[str]) -> bool:
+    async def revoke(self, approval_id: ApprovalId) -> bool:
         """The bindings first: the next request after that is refused. False where nothing of it was left."""
         name = grant_name(approval_id)
-        found = False
+        try:
+            account = await self.api.get(kinds.SERVICE_ACCOUNT, self.namespace, name)
+        except NotFoundError:
+            return False
         for kind in (kinds.ROLE_BINDING, kinds.ROLE):
-            for namespace in namespaces:
-                found = await self._delete(kind, namespace, name) or found
-        return await self._delete(kinds.SERVICE_ACCOUNT, self.namespace, name) or found
+            for namespace in _namespaces_of(account):
+                await self._delete(kind, namespace, name)
+        await self._delete(kinds.SERVICE_ACCOUNT, self.namespace, name)
+        return True
 
     async def standing(self) -> list[StandingGrant]:
         """All grants that the cluster knows."""
@@ -124,11 +131,11 @@ class GrantIssuer:
         found = []
         for one in listed:
             metadata = one.get("metadata") or {}
-            labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
+            labels = metadata.get("labels") or {}
             approval_id = ApprovalId(str(labels.get(APPROVAL)))
             if metadata.get("name") == grant_name(approval_id):
-                where = tuple(part for part in str(notes.get(NAMESPACES, "")).split(",") if part)
-                found.append(StandingGrant(approval_id, ResolutionId(str(labels.get(RESOLUTION, ""))), where))
+                owner = ResolutionId(str(labels.get(RESOLUTION, "")))
+                found.append(StandingGrant(approval_id, owner, _namespaces_of(one)))
         return found
 
     async def problem(self) -> str | None:
@@ -167,13 +174,13 @@ class GrantIssuer:
                 kept.append(rule)
         return replace(permit, rules=tuple(kept))
 
-    async def _make(self, grant: StandingGrant, wanted: Sequence[Right]) -> None:
-        """The account first and with the names of the namespaces: what follows can be found by it."""
-        name = grant_name(grant.approval_id)
-        labels = {**_MANAGED_BY, APPROVAL: grant.approval_id, RESOLUTION: grant.resolution_id}
-        metadata = {"name": name, "labels": labels, "annotations": {NAMESPACES: ",".join(grant.namespaces)}}
-        account = {"metadata": metadata, "automountServiceAccountToken": False}
+    async def _make_account(self, grant: StandingGrant) -> None:
+        """First, and with the names of the namespaces: what follows can be found by it. StaleError where it stands."""
+        account = {"metadata": _metadata(grant), "automountServiceAccountToken": False}
         await self._create(kinds.SERVICE_ACCOUNT, self.namespace, account)
+
+    async def _make_rules(self, grant: StandingGrant, wanted: Sequence[Right]) -> None:
+        name, metadata = grant_name(grant.approval_id), _metadata(grant)
         subject = {"kind": "ServiceAccount", "name": name, "namespace": self.namespace}
         reference = {"apiGroup": kinds.ROLE.group, "kind": "Role", "name": name}
         for namespace, group in groupby(wanted, lambda one: one.namespace):
@@ -191,17 +198,15 @@ class GrantIssuer:
         path = kind.path(namespace)
         await self.api.send("POST", kind, path=path, namespace=namespace, query=query, body=whole)
 
-    async def _delete(self, kind: Kind, namespace: str, name: str) -> bool:
-        try:
+    async def _delete(self, kind: Kind, namespace: str, name: str) -> None:
+        with suppress(NotFoundError):
             await self.api.send("DELETE", kind, path=kind.path(namespace, name), namespace=namespace)
-        except NotFoundError:
-            return False
-        return True
 
     async def _reviewed(self, token: str, wanted: Sequence[Right]) -> bool:
         """Whether values are held too. StepFailedError where it may less than asked, NotAllowedError where more."""
         async with self._as(token) as granted:
             await self._until_allowed(granted, wanted)
+            await self._check_lists(granted, wanted)
             for group, resource, verb, namespace in _forbidden(wanted):
                 if await is_allowed_to(granted, verb, (group, resource), namespace=namespace, name=_PROBE):
                     raise NotAllowedError(
@@ -220,6 +225,16 @@ class GrantIssuer:
             if loop.time() > ends:
                 raise StepFailedError(f"The credential was issued, but the cluster does not let it {missing}.")
             await asyncio.sleep(0.1)
+
+    async def _check_lists(self, granted: KubernetesApi, wanted: Sequence[Right]) -> None:
+        """What kubectl lists before it undoes a rollout; no issued Role can hold a list without names."""
+        for namespace in sorted({one.namespace for one in wanted if one.resource == "revisions"}):
+            for kind in (kinds.REPLICA_SET, kinds.CONTROLLER_REVISION):
+                if not await is_allowed_to(granted, "list", (kind.group, kind.resource), namespace=namespace):
+                    raise NotAllowedError(
+                        f"No rollout can be undone in namespace {namespace}: bind the ClusterRole "
+                        "incident-resolver-grant-reads there (manifests/grant-reads-role-binding.yaml)."
+                    )
 
     async def _missing(self, granted: KubernetesApi, wanted: Sequence[Right]) -> str | None:
         for one in wanted:
@@ -254,6 +269,17 @@ class GrantIssuer:
         async with kubernetes_client.ApiClient(credentials.configuration) as client:
             client.user_agent = owners.FIELD_MANAGER
             yield KubernetesApi(client)
+
+
+def _metadata(grant: StandingGrant) -> dict[str, object]:
+    labels = {**_MANAGED_BY, APPROVAL: grant.approval_id, RESOLUTION: grant.resolution_id}
+    notes = {NAMESPACES: ",".join(grant.namespaces)}
+    return {"name": grant_name(grant.approval_id), "labels": labels, "annotations": notes}
+
+
+def _namespaces_of(account: Mapping[str, Any]) -> tuple[str, ...]:
+    notes = (account.get("metadata") or {}).get("annotations") or {}
+    return tuple(part for part in str(notes.get(NAMESPACES, "")).split(",") if part)
 
 
 def token_id_of(token: str) -> str:

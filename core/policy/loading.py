@@ -14,6 +14,7 @@ from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+_EXECUTION = ("auto_rollback", "scale_factor", "snapshot_namespaces")
 _SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
 
 
@@ -108,11 +109,13 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
-        execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "scale_factor"))
+        execution = read.mapping(sections["execution"], "execution", _EXECUTION)
         if "auto_rollback" in execution:
             given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
         if "scale_factor" in execution:
             given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+        if "snapshot_namespaces" in execution:
+            given["snapshot_namespaces"] = read.texts(execution["snapshot_namespaces"], "execution.snapshot_namespaces")
     return Policy(**given)
 
 

@@ -55,6 +55,7 @@ class Policy:
     clients: Mapping[str, ClusterPin] = field(default_factory=dict)
     auto_rollback: bool | None = None
     scale_factor: float = 2.0
+    snapshot_namespaces: tuple[str, ...] = ("*",)
     command_raises: tuple[CommandRaise, ...] = ()
 
     def is_production(self, namespace: str) -> bool:

@@ -310,12 +310,12 @@ async def test_without_its_binding_the_next_request_of_a_grant_is_refused(
         assert await granted.cluster.read(web("Deployment", managed)) is not None
 
         started = time.monotonic()
-        assert await issuer.revoke(ApprovalId(approval), [managed])
+        assert await issuer.revoke(ApprovalId(approval))
         with pytest.raises(NotAllowedError):
             await granted.cluster.read(web("Deployment", managed))
 
         assert time.monotonic() - started < 2
-        assert await issuer.revoke(ApprovalId(approval), [managed]) is False
+        assert await issuer.revoke(ApprovalId(approval)) is False
 
 
 async def test_a_grant_and_its_token_are_named_after_the_approval_and_nothing_of_it_stays(
@@ -342,7 +342,7 @@ async def test_a_grant_and_its_token_are_named_after_the_approval_and_nothing_of
         assert who["username"] == f"system:serviceaccount:{GRANTS}:p-{approval}"
         assert who["extra"]["authentication.kubernetes.io/credential-id"] == [f"JTI={grant.token_id}"]
 
-    await issuer.revoke(ApprovalId(approval), [managed])
+    await issuer.revoke(ApprovalId(approval))
 
     for path in (
         f"/api/v1/namespaces/{GRANTS}/serviceaccounts/{grant.name}",

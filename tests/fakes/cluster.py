@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import StaleError, StepFailedError
+from core.errors import NotAllowedError, StaleError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
@@ -23,6 +23,7 @@ class FakeCluster:
     workloads: dict[Resource, Workload] = field(default_factory=dict)
     effects: dict[str, Callable[[], str]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
+    unkept: set[Resource] = field(default_factory=set)
     versions: int = 100
 
     async def workload(self, resource: Resource) -> Workload | None:
@@ -30,6 +31,10 @@ class FakeCluster:
 
     async def read(self, resource: Resource) -> Manifest | None:
         return copy.deepcopy(self.objects.get(resource))
+
+    async def check_kept(self, resource: Resource) -> None:
+        if resource in self.unkept:
+            raise NotAllowedError(f"{resource} could not be put back. Add to its Role: a line")
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         if resource_of(manifest) in self.objects:

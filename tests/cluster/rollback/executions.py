@@ -43,7 +43,7 @@ def toolbox(resolution: Resolution, target: Resource, *, store: Store, cluster: 
     rule = PermitRule(Change.SCALE, target, replicas=(0, 9))
     namespace = target.namespace or ""
     permit = Permit(ActionType.RESOURCE_SCALE, "c", namespace, (rule,), RiskLevel.HIGH, 1000, LATER)
-    return GatedToolbox(resolution, permit, lambda line: _judged(line, target), store, cluster, folder, clock)
+    return GatedToolbox(resolution, permit, lambda line: _judged(line, target), store, cluster, cluster, folder, clock)
 
 
 def _judged(line: str, target: Resource) -> Judged:

@@ -45,6 +45,7 @@ def bench(permit=BOTH, *, cluster=None, records=None):
         gate=lambda line: judge(line, "shop"),
         store=records,
         cluster=cluster,
+        changes=cluster,
         folder=Path("/nowhere"),
         clock=lambda: NOW,
     )
