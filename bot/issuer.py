@@ -95,10 +95,17 @@ class GrantDesk:
         await asyncio.sleep(SECOND_LOOK_SECONDS)
         left = dead & await self._dead()
         for one in sorted(left):
-            await self.issuer.revoke(one)
-            log.warning("grant_swept", approval_id=one)
-            await self._told(Happened.GRANT_SWEPT, one)
+            problem = await self._removed(one)
+            log.warning("grant_swept", approval_id=one, problem=problem)
+            await self._told(Happened.GRANT_SWEPT, one, **({"problem": problem} if problem else {}))
         return len(left)
+
+    async def _removed(self, approval_id: ApprovalId) -> str | None:
+        try:
+            await self.issuer.revoke(approval_id)
+        except NotAllowedError as error:
+            return str(error)
+        return None
 
     async def keep_swept(self) -> None:
         """At the start and each minute, until cancelled."""
@@ -110,12 +117,12 @@ class GrantDesk:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _dead(self) -> set[ApprovalId]:
-        standing = {one.approval_id for one in await self.issuer.standing()}
-        return standing - await self.records.living(standing) if standing else set()
+        standing = [one.approval_id for one in await self.issuer.standing()]
+        return await self.records.over(standing) if standing else set()
 
-    async def _told(self, what: Happened, approval_id: ApprovalId) -> None:
+    async def _told(self, what: Happened, approval_id: ApprovalId, **facts: object) -> None:
         try:
-            await self.records.record(what, approval_id, {})
+            await self.records.record(what, approval_id, facts)
         except ResolverError as error:
             log.warning("grant_not_recorded", what=what.value, approval_id=approval_id, error=str(error))
 

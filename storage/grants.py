@@ -59,14 +59,17 @@ class GrantRecords:
         async with connected(self.engine) as connection:
             await _append(connection, what, await _claim(connection, approval_id), facts)
 
-    async def living(self, approval_ids: Collection[ApprovalId]) -> set[ApprovalId]:
-        """Those of them whose execution is at work under a living worker."""
+    async def over(self, approval_ids: Collection[ApprovalId]) -> set[ApprovalId]:
+        """Those of them whose execution has ended or has no living worker.
+
+        What this database does not know is left alone: another service may use the same cluster.
+        """
         async with connected(self.engine) as connection:
             found = await connection.execute(
                 text(
                     "SELECT a.id::text FROM approval a JOIN resolution r ON r.id = a.resolution_id"
-                    " WHERE a.id::text = ANY(:ids) AND r.state = 'executing' AND r.lease_until > now()"
-                    " AND r.interrupt_by IS NULL"
+                    " WHERE a.id::text = ANY(:ids) AND NOT coalesce(r.state = 'executing' AND r.lease_until > now()"
+                    " AND r.interrupt_by IS NULL, false)"
                 ),
                 {"ids": list(approval_ids)},
             )

@@ -113,16 +113,26 @@ class GrantIssuer:
             raise UnavailableError("The Kubernetes API answered a request for a token without one.") from error
 
     async def revoke(self, approval_id: ApprovalId) -> bool:
-        """The bindings first: the next request after that is refused. False where nothing of it was left."""
+        """The bindings first: the next request after that is refused. False where nothing of it was left.
+
+        NotAllowedError names the namespaces the issuer has no right in any more; then the token ends with its account,
+        within ten seconds.
+        """
         name = grant_name(approval_id)
         try:
             account = await self.api.get(kinds.SERVICE_ACCOUNT, self.namespace, name)
         except NotFoundError:
             return False
+        refused = []
         for kind in (kinds.ROLE_BINDING, kinds.ROLE):
             for namespace in _namespaces_of(account):
-                await self._delete(kind, namespace, name)
+                try:
+                    await self._delete(kind, namespace, name)
+                except NotAllowedError:
+                    refused.append(f"{kind.name} {namespace}/{name}")
         await self._delete(kinds.SERVICE_ACCOUNT, self.namespace, name)
+        if refused:
+            raise NotAllowedError(f"The issuer may not delete {', '.join(refused)}; the account itself is deleted.")
         return True
 
     async def standing(self) -> list[StandingGrant]:
