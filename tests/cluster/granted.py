@@ -11,51 +11,14 @@ from core.cluster.issuing import GrantIssuer, IssuedGrant
 from core.cluster.runner import kubectl_path
 from core.permit import PermitRule
 from core.resolution import ApprovalId, ResolutionId
+from tests.servers.kubernetes.identities import ACCOUNTS, GRANTS, NAMESPACE
 from tests.servers.kubernetes.server import ClusterServer
 from tests.unit.core import examples
-
-MANIFESTS = Path(__file__).parents[2] / "manifests"
-GRANTS = "incident-resolver-grants"
-POLICIES = ("issuer-fence", "preview-only", "grant-fence", "grant-values")
-ACCOUNTS = ("issuer", "preview", "keeper")
-IN_EACH_NAMESPACE = ("issuer", "keeper", "preview", "grant-reads")
-
-
-def apply_identities(server: ClusterServer) -> None:
-    """Everything but the policies and what is bound in each namespace."""
-    names = ["namespace", "grants-namespace", "service-account", "reader-cluster-role", "reader-cluster-role-binding"]
-    names += [f"{one}-service-account" for one in ACCOUNTS]
-    names += [f"{one}-cluster-role" for one in IN_EACH_NAMESPACE]
-    names += ["issuer-grants-role", "issuer-grants-role-binding"]
-    _apply(server, names)
-
-
-def apply_policies(server: ClusterServer) -> None:
-    _apply(server, [f"{one}-policy{part}" for one in POLICIES for part in ("", "-binding")])
-
-
-def delete_policies(server: ClusterServer) -> None:
-    for one in POLICIES:
-        server.kubectl("delete", "validatingadmissionpolicybinding", f"incident-resolver-{one}", "--ignore-not-found")
-
-
-def bind(server: ClusterServer, namespace: str, folder: Path) -> None:
-    """As the manifests say to: each example copied into the namespace."""
-    for one in IN_EACH_NAMESPACE:
-        text = (MANIFESTS / f"{one}-role-binding.yaml").read_text()
-        file = folder / f"{one}.yaml"
-        file.write_text(text.replace("  namespace: shop", f"  namespace: {namespace}", 1))
-        server.kubectl("apply", "-f", str(file))
-
-
-def _apply(server: ClusterServer, names: list[str]) -> None:
-    flags = [part for name in names for part in ("-f", str(MANIFESTS / f"{name}.yaml"))]
-    server.kubectl("apply", *flags)
 
 
 @asynccontextmanager
 async def open_identity(server: ClusterServer, who: str) -> AsyncIterator[KubernetesCluster]:
-    kubeconfig = server.token_kubeconfig("incident-resolver", f"incident-resolver-{who}")
+    kubeconfig = server.token_kubeconfig(NAMESPACE, ACCOUNTS[who])
     async with open_cluster(kubeconfig, kubectl=kubectl_path(None)) as opened:
         yield opened
 

@@ -15,16 +15,8 @@ from core.permit import PermitRule
 from core.resolution import ApprovalId, ResolutionId
 from core.resources import Resource
 from tests.cluster import objects, waiting
-from tests.cluster.granted import (
-    GRANTS,
-    Granted,
-    apply_identities,
-    apply_policies,
-    bind,
-    issuer_of,
-    open_granted,
-    open_identity,
-)
+from tests.cluster.granted import Granted, issuer_of, open_granted, open_identity
+from tests.servers.kubernetes.identities import GRANTS, apply_identities, apply_policies, bind
 from tests.servers.kubernetes.server import ClusterServer, RefusedError
 from tests.unit.core import examples
 
@@ -51,8 +43,8 @@ def issuer(issuing: KubernetesCluster) -> GrantIssuer:
 
 
 @pytest.fixture
-def managed(cluster_server: ClusterServer, identities: None, namespace: str, tmp_path: Path) -> str:
-    bind(cluster_server, namespace, tmp_path)
+def managed(cluster_server: ClusterServer, identities: None, namespace: str) -> str:
+    bind(cluster_server, namespace)
     return namespace
 
 

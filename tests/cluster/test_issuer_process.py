@@ -33,7 +33,8 @@ from storage.database import connected
 from storage.grants import GrantRecords
 from storage.store import PostgresStorage
 from tests.cluster import objects
-from tests.cluster.granted import GRANTS, apply_identities, apply_policies, bind, issuer_of, named, open_identity
+from tests.cluster.granted import issuer_of, named, open_identity
+from tests.servers.kubernetes.identities import GRANTS, apply_identities, apply_policies, bind, kubeconfigs
 from tests.servers.kubernetes.server import ClusterServer
 
 ADA = Person("slack:T1/U1", "Ada")
@@ -93,8 +94,8 @@ def identities(cluster_server: ClusterServer) -> None:
 
 
 @pytest.fixture
-def managed(cluster_server: ClusterServer, identities: None, namespace: str, tmp_path: Path) -> str:
-    bind(cluster_server, namespace, tmp_path)
+def managed(cluster_server: ClusterServer, identities: None, namespace: str) -> str:
+    bind(cluster_server, namespace)
     return namespace
 
 
@@ -277,13 +278,7 @@ async def test_what_an_execution_left_behind_is_swept_and_told_and_what_is_at_wo
 
 @asynccontextmanager
 async def serving(cluster_server: ClusterServer, database_url: str, folder: Path):
-    who = {
-        one: cluster_server.token_kubeconfig("incident-resolver", f"incident-resolver-{one}")
-        for one in ("preview", "keeper", "issuer")
-    }
-    reader = cluster_server.token_kubeconfig("incident-resolver", "incident-resolver")
-    values = {f"{name}_kubeconfig": path for name, path in (who | {"reader": reader}).items()}
-    settings = settings_from({**values, "data": folder, "database_url": database_url})
+    settings = settings_from({**kubeconfigs(cluster_server), "data": folder, "database_url": database_url})
     async with open_ways(settings, database_url=database_url, clock=utc_now) as ways:
         yield ways
 
