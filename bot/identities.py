@@ -16,6 +16,7 @@ from core.cluster.access import Access, review_access
 from core.cluster.at_work import ClusterAtWork
 from core.cluster.client import KubernetesCluster, open_cluster
 from core.cluster.grants import IssuerAddress, IssuerClient
+from core.cluster.issuing import GRANTS_NAMESPACE, GrantIssuer
 from core.cluster.posture import Posture, policy_gaps, user_of
 from core.cluster.runner import helm_path, kubectl_path
 from core.errors import UnavailableError
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
+LOOK_SECONDS = 10.0
 _SETPRIV = Path("/usr/bin/setpriv")
 
 
@@ -67,11 +69,12 @@ def _needs_own(settings: Settings) -> bool:
 class Ways:
     """Into the cluster: whoever reads, keeps and issues, and what of it must run beside the service.
 
-    `client` is None where nobody issues credentials.
+    `client` is None where nobody issues credentials; `told` is what the cluster enforces, in sentences.
     """
 
     identities: Identities
     grants: Grants
+    told: tuple[str, ...]
     client: IssuerClient | None = None
     parts: tuple[Part, ...] = ()
 
@@ -96,23 +99,22 @@ async def open_ways(settings: Settings, *, database_url: str, clock: Clock) -> A
     Once an issuer is set, nothing but what it issues is ever used for changes; where none is, KUBECONFIG's identity is.
     """
     async with open_identities(settings) as identities:
+        told = await _told_at_start(settings, identities, clock)
         if not settings.is_issuing:
-            yield Ways(identities, ReadyMade(identities.own))
+            yield Ways(identities, ReadyMade(identities.own), told)
             return
-        credentials, runner = identities.reader.credentials, identities.reader.runner
         if settings.issuer_url is not None:
-            files = (settings.issuer_certificate, settings.issuer_key, settings.issuer_ca)
-            address = IssuerAddress(None, settings.issuer_url.rstrip("/"), *files)
-            client = IssuerClient(address, credentials, runner, clock)
-            yield Ways(identities, client, client)
+            client = _client_by_url(settings, settings.issuer_url, identities, clock)
+            yield Ways(identities, client, told, client)
             return
         with tempfile.TemporaryDirectory(prefix="ir-issuer-") as folder:
             socket = Path(folder) / "socket"
             child = IssuerChild(socket, issuer_environment(settings, database_url=database_url))
-            client = IssuerClient(IssuerAddress(socket), credentials, runner, clock)
+            reader = identities.reader
+            client = IssuerClient(IssuerAddress(socket), reader.credentials, reader.runner, clock)
             try:
                 await child.start()
-                yield Ways(identities, client, client, (child.keep_running,))
+                yield Ways(identities, client, told, client, (child.keep_running,))
             finally:
                 await child.stop()
 
@@ -175,32 +177,45 @@ async def _has_setpriv() -> bool:
     return await asyncio.to_thread(_SETPRIV.is_file)
 
 
-async def posture(settings: Settings, identities: Identities, client: IssuerClient | None) -> Posture:
+async def posture_of(settings: Settings, identities: Identities, clock: Clock) -> Posture:
     """What the cluster enforces, asked of it; UnavailableError where it does not answer."""
     named = {"reader": identities.reader, "preview": identities.preview, "keeper": identities.keeper}
-    one = identities.own
-    if not settings.is_issuing and all(each is one for each in named.values()):
-        return Posture(Enforcement.ONE_IDENTITY, {**dict.fromkeys(named, "KUBECONFIG"), "changes": "KUBECONFIG"})
+    own = identities.own
+    if not settings.is_issuing and all(each is own for each in named.values()):
+        return Posture(Enforcement.ONE_IDENTITY, dict.fromkeys([*named, "changes"], "KUBECONFIG"))
     users = {name: await user_of(each.api) for name, each in named.items()}
     if not settings.is_issuing:
-        users["changes"] = await user_of(one.api)
-        is_apart = users["changes"] is None or users["changes"] not in set(users.values()) - {users["changes"]}
-        is_apart = is_apart and one is not identities.reader
+        users["changes"] = await user_of(own.api)
+        is_apart = own is not identities.reader and users["changes"] != users["reader"]
         return Posture(Enforcement.READY_MADE if is_apart else Enforcement.ONE_IDENTITY, users)
-    users["issuer"] = await _issuer_user(settings)
+    users["issuer"], problem = await _issuer(settings, identities, clock)
     gaps = await policy_gaps(identities.reader.api, users=users)
-    problem = await client.problem() if client is not None else None
     told = (*gaps, *((f"nothing can be issued now, so nothing is changed: {problem}",) if problem else ()))
     return Posture(Enforcement.NAMES if gaps else Enforcement.VALUES, users, told)
 
 
-async def _issuer_user(settings: Settings) -> str | None:
-    """Known where the issuer is a child of ours; one that runs elsewhere has its identity to itself."""
-    path = settings.issuer_kubeconfig
-    if path is None:
-        return None
-    async with open_cluster(path, kubectl=kubectl_path(settings.kubectl_path)) as cluster:
-        return await user_of(cluster.api)
+async def _issuer(settings: Settings, identities: Identities, clock: Clock) -> tuple[str | None, str | None]:
+    """Its user, which one that runs elsewhere keeps to itself, and why it cannot issue now."""
+    if settings.issuer_url is not None:
+        return None, await _client_by_url(settings, settings.issuer_url, identities, clock).problem()
+    async with open_cluster(settings.issuer_kubeconfig, kubectl=kubectl_path(settings.kubectl_path)) as cluster:
+        issuer = GrantIssuer(cluster.api, cluster.credentials, namespace=GRANTS_NAMESPACE)
+        return await user_of(cluster.api), await issuer.problem()
+
+
+def _client_by_url(settings: Settings, url: str, identities: Identities, clock: Clock) -> IssuerClient:
+    files = (settings.issuer_certificate, settings.issuer_key, settings.issuer_ca)
+    address = IssuerAddress(None, url.rstrip("/"), *files)
+    return IssuerClient(address, identities.reader.credentials, identities.reader.runner, clock)
+
+
+async def _told_at_start(settings: Settings, identities: Identities, clock: Clock) -> tuple[str, ...]:
+    """A cluster that does not answer holds no start up."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            return (await posture_of(settings, identities, clock)).told()
+    except (UnavailableError, TimeoutError):
+        return ("the cluster did not answer, so what it enforces is not known; incident-resolver check asks again",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +230,12 @@ class ClusterState:
     posture: Posture
 
 
-async def cluster_state(settings: Settings, *, namespace: str | None) -> ClusterState:
+async def cluster_state(settings: Settings, clock: Clock, *, namespace: str | None) -> ClusterState:
     async with open_identities(settings) as identities:
         reads = await review_access(identities.reader.api, namespace=namespace)
         changes = None
         if not settings.is_issuing:
             is_same = identities.own is identities.reader
             changes = reads if is_same else await review_access(identities.own.api, namespace=namespace)
-        found = await posture(settings, identities, None)
+        found = await posture_of(settings, identities, clock)
         return ClusterState(identities.reader.name, await identities.reader.uid(), reads, changes, found)
-
-
-def not_enforced(found: Posture) -> tuple[str, ...]:
-    """Sentences for people: which identities are one, and what this mode does not hold."""
-    told = [f"{' and '.join(names)} are one and the same identity" for names in found.same()]
-    return (*told, *found.gaps)

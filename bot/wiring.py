@@ -195,11 +195,12 @@ async def open_sources(settings: Settings) -> AsyncIterator[tuple[Source, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The service and the two parts of it that the demo asks directly."""
+    """The service, the two parts of it that the demo asks directly, and what the cluster enforces, in sentences."""
 
     service: Service
     intake: Intake
     slack: SlackDoor | None
+    enforced: tuple[str, ...]
 
 
 @asynccontextmanager
@@ -223,18 +224,11 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         rollback = RollbackManager(ways.keeper, store.update_snapshot_entry, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
-            _open_flow(
-                settings,
-                store=store,
-                ways=ways,
-                graph=graph,
-                engine=engine,
-                rollback=rollback,
-            )
+            _open_flow(settings, store=store, ways=ways, graph=graph, engine=engine, rollback=rollback)
         )
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
-        slack = _slack_door(settings, store=store, intake=intake, engine=engine, owner=owner)
+        slack = _slack_door(settings, ways.told, store=store, intake=intake, engine=engine, owner=owner)
         app = _application(settings, store, ways.reader, intake=intake, slack=slack, door=door)
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
@@ -246,16 +240,11 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         async def listening() -> None:
             await hints.listen(url, wake)
 
-        parts: list[Part] = [
-            heartbeat.run,
-            listening,
-            worker.run,
-            Sweeper(store.engine, settings.retention_days).run,
-            *ways.parts,
-        ]
+        sweeper = Sweeper(store.engine, settings.retention_days)
+        parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run, *ways.parts]
         if slack is not None:
             parts.append(slack.run)
-        yield Assembled(Service(rest, parts), intake, slack)
+        yield Assembled(Service(rest, parts), intake, slack, ways.told)
 
 
 @asynccontextmanager
@@ -323,7 +312,13 @@ async def _open_flow(
 
 
 def _slack_door(
-    settings: Settings, *, store: PostgresStorage, intake: Intake, engine: ApprovalEngine, owner: str
+    settings: Settings,
+    enforced: tuple[str, ...],
+    *,
+    store: PostgresStorage,
+    intake: Intake,
+    engine: ApprovalEngine,
+    owner: str,
 ) -> SlackDoor | None:
     """None without a bot token: the service is REST-only."""
     if settings.slack_bot_token is None:
@@ -347,7 +342,7 @@ def _slack_door(
         engine=engine,
         store=store,
         cards=PostgresCards(store.engine),
-        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody()),
+        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody(), enforced),
         clock=utc_now,
         monotonic=time.monotonic,
         owner=owner,

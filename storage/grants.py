@@ -34,6 +34,7 @@ class GrantRecords:
 
     async def claim(self, approval_id: ApprovalId) -> Claim:
         """NotFoundError where there is no such approval."""
+        _uuid(approval_id)
         async with connected(self.engine) as connection:
             return await _claim(connection, approval_id)
 

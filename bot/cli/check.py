@@ -19,6 +19,7 @@ from bot.wiring import (
     signing_key,
     snapshot_key,
     tables_version,
+    utc_now,
 )
 from core.errors import ResolverError
 from core.grants import Enforcement
@@ -87,7 +88,7 @@ async def _policy(settings: Settings) -> list[Finding]:
 
 
 async def _cluster(settings: Settings, namespace: str | None) -> list[Finding]:
-    state = await cluster_state(settings, namespace=namespace)
+    state = await cluster_state(settings, utc_now, namespace=namespace)
     where = f"in namespace {namespace}" if namespace else "in every namespace (name one with --namespace)"
     told = [Finding("ok", f"{state.name} answers, uid {state.uid or 'not shown'}")]
     is_held = state.posture.enforcement is Enforcement.VALUES

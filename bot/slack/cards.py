@@ -49,11 +49,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What cards need beside the rows: the signer of buttons, who may approve, and why nobody may."""
+    """What cards need beside the rows: the signer of buttons, who may approve, why nobody may, and who enforces it."""
 
     signer: Signer
     approvers: tuple[str, ...] = ()
     why_nobody: str | None = None
+    enforced: tuple[str, ...] = ()
 
 
 def resolution_card(overview: Overview, rendering: Rendering) -> Card:

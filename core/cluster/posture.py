@@ -27,6 +27,11 @@ class Posture:
     users: Mapping[str, str | None]
     gaps: tuple[str, ...] = ()
 
+    def told(self) -> tuple[str, ...]:
+        """For people, the most important first."""
+        same = (f"{' and '.join(names)} are one and the same identity" for names in self.same())
+        return (str(self.enforcement), *same, *self.gaps)
+
     def same(self) -> tuple[tuple[str, ...], ...]:
         """The identities that are one and the same, by name."""
         by_user: dict[str, list[str]] = {}

@@ -113,3 +113,36 @@ def test_a_file_holds_one_object_and_its_namespace_where_it_has_one(file: Path):
     is_cluster_wide = made["kind"].startswith(("Cluster", "Validating")) or made["kind"] == "Namespace"
 
     assert ("namespace" in made["metadata"]) is not is_cluster_wide
+
+
+def test_the_service_finds_each_identity_where_its_settings_say():
+    settings, kubeconfigs = read("settings-config-map")["data"], read("kubeconfigs-config-map")["data"]
+    (container,) = read("deployment")["spec"]["template"]["spec"]["containers"]
+    mounts = {one["mountPath"] for one in container["volumeMounts"]}
+
+    for who in ("PREVIEW", "KEEPER"):
+        path = Path(settings[f"INCIDENT_RESOLVER_{who}_KUBECONFIG"])
+        config = yaml.safe_load(kubeconfigs[path.name])
+        token = Path(config["users"][0]["user"]["tokenFile"])
+        assert str(path.parent) in mounts
+        assert str(token.parent) in mounts
+    assert str(Path(settings["INCIDENT_RESOLVER_ISSUER_KEY"]).parent) in mounts
+
+
+def test_the_issuer_is_given_the_database_and_its_certificates_and_nothing_else():
+    (container,) = read("issuer-deployment")["spec"]["template"]["spec"]["containers"]
+
+    assert {one["secretRef"]["name"] for one in container["envFrom"]} == {"incident-resolver-issuer-secrets"}
+    assert set(read("issuer-secret.example")["stringData"]) == {"DATABASE_URL"}
+    assert {one["name"].removeprefix("INCIDENT_RESOLVER_ISSUER_") for one in container["env"]} == {
+        "LISTEN",
+        "CERTIFICATE",
+        "KEY",
+        "CA",
+    }
+
+
+def test_what_the_service_s_own_account_may_do_is_reading():
+    held = triples(read("reader-cluster-role"))
+
+    assert {verb for _, _, verb in held} == {"get", "list", "watch"}
