@@ -39,7 +39,7 @@ from core.cluster.client import KubernetesCluster
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
-from core.errors import InvalidInputError, UnavailableError
+from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.executor import RemediationExecutor
 from core.flow import Flow
 from core.history import Entry, Happened
@@ -52,6 +52,7 @@ from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
 from storage import hints, schema
@@ -95,7 +96,7 @@ async def upgrade_tables(settings: Settings, url: str) -> None:
         async with translated():
             if settings.database_url is None or settings.database_migration_url is None:
                 await schema.upgrade(engine)
-            elif await schema.current(engine) != TABLES:
+            elif not await schema.is_current(engine):
                 raise InvalidInputError("The tables are not of this version; run: incident-resolver db upgrade")
     finally:
         await engine.dispose()
@@ -148,6 +149,7 @@ class Administration:
     intake: Intake
     keys: ApiKeys
     resealing: Resealing
+    store: PostgresStorage
 
 
 @asynccontextmanager
@@ -160,11 +162,11 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)))
+        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
-    """The version of the tables; with `may_upgrade` they are brought up to TABLES first, by their owner's login."""
+    """The tables' version before; with `may_upgrade` they come up to TABLES. InvalidInputError for a later one."""
     if may_upgrade and settings.database_migration_url is not None:
         settings = settings.model_copy(update={"database_url": settings.database_migration_url})
     async with open_database(settings) as url:
@@ -172,7 +174,7 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
         try:
             async with translated():
                 found = await schema.current(engine)
-                if may_upgrade:
+                if not await schema.is_current(engine) and may_upgrade:
                     await schema.upgrade(engine)
         finally:
             await engine.dispose()
@@ -302,7 +304,7 @@ async def _open_flow(
             engine=engine,
             executor=executor,
             verifier=Verifier(ways.reader, limit_seconds=settings.verify_seconds),
-            rollback=rollback,
+            undoing=Undoing(store, gatherer, engine, rollback, new_id),
             cluster=ways.reader,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
@@ -369,7 +371,7 @@ def _application(
     async def kubernetes() -> str | None:
         try:
             await cluster.uid()
-        except UnavailableError as error:
+        except ResolverError as error:
             return str(error)
         return None
 
@@ -384,11 +386,10 @@ def _application(
     registry = CollectorRegistry()
     health = Health(dependencies, registry)
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
-    product = version("incident-resolver")
     routes = [
         *endpoints.routes(),
         *health.routes(),
-        *docs_routes(product),
+        *docs_routes(version("incident-resolver")),
         *(slack.routes() if slack else []),
     ]
     return rest_app(routes, registry=registry)

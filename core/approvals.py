@@ -83,6 +83,8 @@ class ApprovalEngine:
             raise StaleError(f"The question expired at {approval.deadline:%H:%M:%S} UTC; ask again.")
         if answer.digest is not None and answer.digest != approval.permit.digest:
             raise StaleError(f"The plan has changed, look again. The digest is {approval.permit.digest} now.")
+        if answer.is_approval and approval.permit.policy_version != self.policy.version:
+            raise StaleError("The policy has changed since this was asked; reject it, and ask again under the new one.")
         self.check_approver(actor)
 
 

@@ -8,13 +8,21 @@ from core.risk_levels import RiskLevel
 
 
 class Change(enum.Enum):
-    """The changes a permit can allow."""
+    """The changes a permit can allow.
+
+    WRITE and DELETE are what a line does that was approved word by word: a rule cannot say more of it. PUT_BACK and
+    MAKE_AGAIN are what an undo does; no line is covered by them.
+    """
 
     DELETE_POD = "delete_pod"
     RESTART = "restart"
     UNDO = "undo"
     SCALE = "scale"
     SET_IMAGE = "set_image"
+    WRITE = "write"
+    DELETE = "delete"
+    PUT_BACK = "put_back"
+    MAKE_AGAIN = "make_again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
 from core.errors import LeaseLostError, ResolverError, UnavailableError
-from core.evidence import keep_evidence
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -20,9 +19,9 @@ from core.history import Entry, Happened
 from core.permit import Permit
 from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store, Transaction
-from core.resolution import OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
-from core.rollback import RollbackManager
-from core.verification import Health, Verifier
+from core.resolution import ENDED_BUT_UNDOABLE, OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
+from core.undoing import Undoing
+from core.verification import Verifier
 
 POLICY = Person("policy", "the policy")
 """Who approves what needs no person."""
@@ -43,13 +42,12 @@ class Flow:
     engine: ApprovalEngine
     executor: RemediationExecutor
     verifier: Verifier
-    rollback: RollbackManager
+    undoing: Undoing
     cluster: Cluster
     memory: Memory | None
     new_id: Callable[[], str]
     agents_at_once: int = 4
     day_usd: float = 20.0
-    undo_when: frozenset[Health] = frozenset({Health.WORSE})
 
     async def advance(self, resolution: Resolution) -> None:
         """LeaseLostError when another worker took it; any other error is the worker's to retry."""
@@ -70,6 +68,8 @@ class Flow:
                 await self._verify(resolution)
             case State.ROLLING_BACK:
                 await self._roll_back(resolution)
+            case ended if ended in ENDED_BUT_UNDOABLE:
+                await self.undoing.look(resolution)
             case _:
                 return
 
@@ -247,7 +247,9 @@ class Flow:
                 _held(moved)
                 return
             await tx.append(entry)
-            await self._fail(tx, resolution, outcome.output, has_changed=outcome.has_changed)
+            cause = "timeout" if outcome.ending == "timeout" else "error"
+            has_changed = outcome.has_changed and cause in self.policy.undo_when
+            await self._fail(tx, resolution, outcome.output, has_changed=has_changed)
 
     async def _stopped(self, resolution: Resolution) -> None:
         """The run is gone: either somebody asked, or another worker holds the resolution."""
@@ -273,12 +275,13 @@ class Flow:
         done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines)
         told = f"{opening} {reason}".strip()
         told += f" What ran: {done}." if done else " No command had run."
-        told += f" {changes} change(s) can be rolled back." if changes else " Nothing was changed."
+        made = "1 change" if changes == 1 else f"{changes} changes"
+        told += f" {made} can be rolled back." if changes else " Nothing was changed."
         outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in lines), bool(changes))
         async with self.store.transaction() as tx:
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
-            if resolution.auto_rollback and changes:
+            if resolution.auto_rollback and changes and "interrupt" in self.policy.undo_when:
                 entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None, facts)
                 moved = await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0, summary=told)
             else:
@@ -309,7 +312,8 @@ class Flow:
             facts = {"is_healthy": False, "health": verdict.health.value, "sentences": list(verdict.sentences)}
             await tx.append(Entry(Happened.VERIFIED, resolution.id, None, facts))
             sentence = f"Not healthy after the change ({verdict.health.value}): {' '.join(verdict.sentences)}"
-            await self._fail(tx, resolution, sentence, has_changed=changes > 0 and verdict.health in self.undo_when)
+            is_undone = changes > 0 and verdict.health.value in self.policy.undo_when
+            await self._fail(tx, resolution, sentence, has_changed=is_undone)
 
     async def _complete(self, resolution: Resolution, sentences: tuple[str, ...]) -> None:
         async with self.store.transaction() as tx:
@@ -335,6 +339,10 @@ class Flow:
             if resolution.state is State.ROLLING_BACK:
                 entry = Entry(Happened.ROLLBACK_FAILED, resolution.id, None, {"summary": sentence})
                 _held(await tx.move(resolution, to=State.ROLLBACK_FAILED, because=entry, summary=sentence))
+            elif resolution.state in ENDED_BUT_UNDOABLE:
+                entry = Entry(Happened.ROLLBACK_FAILED, resolution.id, None, {"summary": sentence})
+                await tx.append(entry)
+                await tx.wait_for(resolution, None, wake_in_seconds=None)
             elif resolution.state in {State.GATHERING, State.APPROVED, State.VERIFYING}:
                 await self._fail(tx, resolution, sentence)
         await self._remember(resolution)
@@ -342,24 +350,10 @@ class Flow:
     # --- rolling back ------------------------------------------------------------------------------------------
 
     async def _roll_back(self, resolution: Resolution) -> None:
-        snapshot = await self.store.snapshot(resolution.snapshot_id) if resolution.snapshot_id else None
-        if snapshot is None:
+        if resolution.snapshot_id is None:
             await self.give_up(resolution, "There is no snapshot to put back.")
             return
-        await keep_evidence(self.store, self.gatherer, resolution)
-        report = await self.rollback.rollback(snapshot, is_dry_run=False)
-        steps = [{"command": one.command, "status": one.status, "sentence": one.sentence} for one in report.steps]
-        to, what, summary = (
-            (State.ROLLED_BACK, Happened.ROLLED_BACK, "What was changed has been put back.")
-            if report.is_success
-            else (State.ROLLBACK_FAILED, Happened.ROLLBACK_FAILED, f"Not everything was put back: {report.errors[0]}")
-        )
-        if resolution.summary:
-            summary = f"{resolution.summary} {summary}"
-        async with self.store.transaction() as tx:
-            await tx.save_undo(resolution.id, report)
-            entry = Entry(what, resolution.id, None, {"steps": steps, "summary": summary})
-            _held(await tx.move(resolution, to=to, because=entry, summary=summary))
+        await self.undoing.roll_back(resolution)
 
     async def _remember(self, resolution: Resolution) -> None:
         """Writes an end back to the graph; a graph that does not answer holds nothing up."""

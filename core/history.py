@@ -33,6 +33,7 @@ class Happened(enum.Enum):
     VERIFIED = "verified"
     COMPLETED = "completed"
     FAILED = "failed"
+    ROLLBACK_ASKED = "rollback_asked"
     ROLLBACK_STARTED = "rollback_started"
     EVIDENCE_KEPT = "evidence_kept"
     ROLLED_BACK = "rolled_back"

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from core.actor import Actor
-from core.approval import Answer, ApprovalState
+from core.approval import Answer, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.errors import InvalidInputError, NotFoundError, StaleError
 from core.history import Entry, Happened
@@ -14,6 +14,7 @@ from core.overview import Overview, Pause
 from core.ports import Clock, HistoryFilter, Store, Transaction
 from core.redaction import redact
 from core.resolution import (
+    ROLLBACK,
     ActionType,
     ApprovalId,
     Person,
@@ -64,7 +65,7 @@ class Intake:
         The same `idempotency_key` with the same request within 24 h returns the first one's resolution;
         UnprocessableError with another request.
         """
-        request = replace(request, action_description=redact(request.action_description))
+        request = _kept(request)
         digest = _digest(request)
         async with self._store.transaction() as tx:
             if idempotency_key:
@@ -80,6 +81,24 @@ class Intake:
                     answer=json.dumps({"resolution_id": resolution.id}),
                 )
         return await self.overview(resolution.id)
+
+    async def same_answer(
+        self, request: Request, answer: Mapping[str, object], *, by: Person, idempotency_key: str
+    ) -> Mapping[str, object]:
+        """What the first such request with this key was answered; `answer` where there is none yet, and from now on."""
+        digest = _digest(_kept(request))
+        async with self._store.transaction() as tx:
+            known = await tx.answered_before(idempotency_key, client=by.id, body_digest=digest)
+            kept: dict[str, dict[str, object]] = json.loads(known) if known is not None else {}
+            if "answer" in kept:
+                return kept["answer"]
+            await tx.keep_answer(
+                idempotency_key,
+                client=by.id,
+                body_digest=digest,
+                answer=json.dumps({"resolution_id": answer["resolution_id"], "answer": dict(answer)}),
+            )
+        return answer
 
     async def _add(
         self, tx: Transaction, request: Request, *, by: Person, thread: tuple[str, str] | None
@@ -110,22 +129,10 @@ class Intake:
             self._engine.judge_answer(approval, answer, actor=actor, now=await tx.now())
             resolution = await _known(tx, approval.resolution_id)
             self._engine.check_requester(resolution, answer)
-            state, to, what = (
-                (ApprovalState.APPROVED, State.APPROVED, Happened.APPROVED)
-                if answer.is_approval
-                else (ApprovalState.REJECTED, State.REJECTED, Happened.REJECTED)
-            )
-            await tx.end_approval(approval.id, state=state, by=answer.by, reason=answer.reason)
-            facts = {"reason": answer.reason, "digest": approval.permit.digest, "approval_id": approval.id}
-            moved = await tx.move(
-                resolution,
-                to=to,
-                because=Entry(what, resolution.id, answer.by, facts),
-                wake_in_seconds=0 if answer.is_approval else None,
-                summary=None if answer.is_approval else f"Rejected by {answer.by.name}: {answer.reason or 'no reason'}",
-            )
-            if not moved:
-                raise StaleError("The resolution moved on while the decision was on its way; look at it again.")
+            if approval.subject is Subject.ROLLBACK:
+                await _decide_rollback(tx, resolution, approval, answer)
+            else:
+                await _decide_resolution(tx, resolution, approval, answer)
         return await self.overview(approval.resolution_id)
 
     async def interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> Overview:
@@ -162,25 +169,24 @@ class Intake:
         snapshot = await self._store.snapshot(snapshot_id)
         if snapshot is None:
             raise NotFoundError(f"There is no snapshot {snapshot_id}.")
+        _refuse_while_running((await self.overview(snapshot.resolution_id)).resolution)
         if self._rollback is None:
             raise InvalidInputError("No cluster is configured, so nothing can be rolled back.")
         return await self._rollback.rollback(snapshot, is_dry_run=True)
 
     async def rollback(self, snapshot_id: SnapshotId, *, by: Person) -> Overview:
-        """Records that the resolution's own change is to be undone; the worker does it."""
+        """Records that somebody wants it undone; the worker looks whether that needs asking, and does it."""
         snapshot = await self._store.snapshot(snapshot_id)
         if snapshot is None:
             raise NotFoundError(f"There is no snapshot {snapshot_id}.")
         async with self._store.transaction() as tx:
             resolution = await _known(tx, snapshot.resolution_id)
-            if resolution.state in {State.EXECUTING, State.VERIFYING}:
-                raise StaleError("It is still running; interrupt it first, then roll back.")
-            if resolution.state is not State.ROLLING_BACK:
+            _refuse_while_running(resolution)
+            if resolution.state is not State.ROLLING_BACK and resolution.waiting_for != ROLLBACK:
                 if not may_move(resolution.state, State.ROLLING_BACK):
                     raise StaleError(f"It cannot be rolled back: it is {resolution.state.value}. {_told(resolution)}")
-                entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, by, {"snapshot_id": snapshot_id})
-                if not await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0):
-                    raise StaleError("The resolution moved on meanwhile; look at it again.")
+                await tx.append(Entry(Happened.ROLLBACK_ASKED, resolution.id, by, {"snapshot_id": snapshot_id}))
+                await tx.wait_for(resolution, ROLLBACK, wake_in_seconds=0)
         return await self.overview(snapshot.resolution_id)
 
     async def ask_again(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
@@ -232,11 +238,57 @@ class Intake:
         return await self.overview(snapshot.resolution_id)
 
 
+async def _decide_resolution(tx: Transaction, resolution: Resolution, approval: Approval, answer: Answer) -> None:
+    state, to, what = (
+        (ApprovalState.APPROVED, State.APPROVED, Happened.APPROVED)
+        if answer.is_approval
+        else (ApprovalState.REJECTED, State.REJECTED, Happened.REJECTED)
+    )
+    await tx.end_approval(approval.id, state=state, by=answer.by, reason=answer.reason)
+    facts = {"reason": answer.reason, "digest": approval.permit.digest, "approval_id": approval.id}
+    moved = await tx.move(
+        resolution,
+        to=to,
+        because=Entry(what, resolution.id, answer.by, facts),
+        wake_in_seconds=0 if answer.is_approval else None,
+        summary=None if answer.is_approval else f"Rejected by {answer.by.name}: {answer.reason or 'no reason'}",
+    )
+    if not moved:
+        raise StaleError("The resolution moved on while the decision was on its way; look at it again.")
+
+
+async def _decide_rollback(tx: Transaction, resolution: Resolution, approval: Approval, answer: Answer) -> None:
+    """A yes starts the rollback; a no leaves the resolution ended as it is."""
+    facts = {"reason": answer.reason, "digest": approval.permit.digest, "approval_id": approval.id, "about": "rollback"}
+    if not answer.is_approval:
+        await tx.end_approval(approval.id, state=ApprovalState.REJECTED, by=answer.by, reason=answer.reason)
+        facts["summary"] = f"The rollback was rejected: {answer.reason or 'no reason'}. Nothing was put back."
+        await tx.append(Entry(Happened.REJECTED, resolution.id, answer.by, facts))
+        await tx.wait_for(resolution, None, wake_in_seconds=None)
+        return
+    await tx.end_approval(approval.id, state=ApprovalState.APPROVED, by=answer.by, reason=answer.reason)
+    await tx.append(Entry(Happened.APPROVED, resolution.id, answer.by, facts))
+    started = Entry(Happened.ROLLBACK_STARTED, resolution.id, answer.by, {"approval_id": approval.id})
+    if not may_move(resolution.state, State.ROLLING_BACK) or not await tx.move(
+        resolution, to=State.ROLLING_BACK, because=started, wake_in_seconds=0
+    ):
+        raise StaleError("The resolution moved on while the decision was on its way; look at it again.")
+
+
 async def _known(tx: Transaction, resolution_id: ResolutionId) -> Resolution:
     resolution = await tx.resolution(resolution_id)
     if resolution is None:
         raise NotFoundError(f"There is no resolution {resolution_id}.")
     return resolution
+
+
+def _refuse_while_running(resolution: Resolution) -> None:
+    if resolution.state in STOPPABLE:
+        raise StaleError("It is still running; interrupt it first, then roll back.")
+
+
+def _kept(request: Request) -> Request:
+    return replace(request, action_description=redact(request.action_description))
 
 
 def _told(resolution: Resolution) -> str:

@@ -1,6 +1,6 @@
 """Losses: what undo cannot bring back, found before a change is made and said in words. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +99,49 @@ def _of_kind(name: str, manifest: Object, volumes: Mapping[str, Object]) -> list
             return [Loss(f"The external address of {name} cannot be restored", RiskLevel.HIGH)]
         case "Node":
             return [_refused(f"{name} comes back only when its kubelet registers it again")]
+        case kind if _is_custom(manifest) and manifest.get("status"):
+            return [
+                Loss(f"The status of {kind} {name.partition(' ')[2]} cannot come back; its controller writes it anew")
+            ]
         case _:
             return []
+
+
+def _is_custom(manifest: Object) -> bool:
+    """Groups of Kubernetes itself have no dot, or end in k8s.io."""
+    group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def of_creation(proposed: Object) -> tuple[Loss, ...]:
+    """What removing an object that the change makes does not undo."""
+    name = f"{proposed.get('kind')} {(proposed.get('metadata') or {}).get('name')}"
+    match proposed.get("kind"):
+        case "Pod" | "Job" | "CronJob":
+            return (Loss(f"What {name} does until it is removed cannot be undone", RiskLevel.HIGH),)
+        case "PersistentVolumeClaim":
+            return (Loss(f"Undo removes {name} with whatever was written to it since"),)
+        case _:
+            return ()
+
+
+def of_line(verb: str) -> tuple[Loss, ...]:
+    """What a line loses beside objects. `verb` is the gate's ("kubectl exec")."""
+    match verb:
+        case "kubectl exec" | "kubectl cp":
+            return (Loss("What is done inside a container cannot be undone", RiskLevel.HIGH),)
+        case "kubectl drain":
+            told = (
+                "Undo lets pods onto the node again, but moves none back; what they held in memory or emptyDir is lost"
+            )
+            return (Loss(told, RiskLevel.CRITICAL),)
+        case _:
+            return ()
+
+
+def of_hooks(name: str, hooks: Sequence[str]) -> tuple[Loss, ...]:
+    """What the hooks of a helm release do."""
+    return (Loss(f"What the hooks of helm release {name} do cannot be undone: {', '.join(hooks)}"),) if hooks else ()
 
 
 def of_change(before: Object, proposed: Object) -> tuple[Loss, ...]:
@@ -108,6 +149,8 @@ def of_change(before: Object, proposed: Object) -> tuple[Loss, ...]:
     name = f"{before.get('kind')} {(before.get('metadata') or {}).get('name')}"
     old, new = before.get("spec") or {}, proposed.get("spec") or {}
     found: list[Loss] = []
+    if (before.get("metadata") or {}).get("deletionTimestamp"):
+        found.append(_refused(f"{name} is being deleted already, which nothing can undo"))
     if before.get("kind") == "PersistentVolumeClaim" and _storage(old) != _storage(new):
         found.append(_refused(f"{name} can grow but never shrink again: its resize cannot be undone"))
     if int(new.get("replicas") or 0) < int(old.get("replicas") or 0):
@@ -154,7 +197,7 @@ def _of_claim(name: str, spec: Object, volumes: Mapping[str, Object]) -> list[Lo
 
 
 def has_scratch(pod_spec: Object) -> bool:
-    return any("emptyDir" in volume for volume in pod_spec.get("volumes") or [])
+    return any("emptyDir" in volume or "ephemeral" in volume for volume in pod_spec.get("volumes") or [])
 
 
 def drops_claims(spec: Object) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.approval import Approval
+from core.approval import Approval, ApprovalState, Subject
 from core.assessment import RiskAssessment
 from core.execution import CommandRecord, Outcome
 from core.findings import Finding, Gap
@@ -45,5 +45,18 @@ class Overview:
 
     @property
     def approval(self) -> Approval | None:
-        """The newest question, None before one was put."""
-        return self.approvals[-1] if self.approvals else None
+        """The question that stands: the newest that waits for an answer, else the newest about the resolution itself.
+
+        None before one was put.
+        """
+        standing = [
+            one for one in self.approvals if one.subject is Subject.RESOLUTION or one.state is ApprovalState.PENDING
+        ]
+        return standing[-1] if standing else None
+
+    @property
+    def rollback_question(self) -> Approval | None:
+        """The question whether to roll back further than approved, while it waits for an answer."""
+        question = self.approval
+        is_it = question is not None and question.subject is Subject.ROLLBACK
+        return question if is_it else None

@@ -41,6 +41,8 @@ class PermitRule:
                 return effect.to_revision is None or effect.to_revision > 0
             case Change.DELETE_POD | Change.RESTART:
                 return True
+            case Change.WRITE | Change.DELETE | Change.PUT_BACK | Change.MAKE_AGAIN:
+                return False
 
     def sentence(self) -> str:
         where = str(self.target)
@@ -56,6 +58,14 @@ class PermitRule:
                 return f"scale {where} to between {low} and {high} replicas"
             case Change.SET_IMAGE:
                 return f"set the image of {where} to {' or '.join(self.images)}"
+            case Change.WRITE:
+                return f"change {where}"
+            case Change.DELETE:
+                return f"delete {where}"
+            case Change.PUT_BACK:
+                return f"put {where} back as it was, where nobody else has changed it since"
+            case Change.MAKE_AGAIN:
+                return f"make {where} again, which is more than putting it back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from core.overview import Overview, Pause
 from core.permit import Permit
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
-from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport
+from core.snapshot import Manifest, Snapshot, SnapshotEntry, Touched, UndoReport
 from core.usage import Usage
 
 Clock = Callable[[], datetime]
@@ -73,6 +73,15 @@ class Cluster(Protocol):
 
     async def check_kept(self, resource: Resource) -> None:
         """NotAllowedError, with the Role line to add, where no snapshot of it could be taken or put back."""
+
+    async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
+        """What a line would touch, found without changing anything; those undone first come last.
+
+        Empty where it touches no object. What the API server refuses to show or to try is an error.
+        """
+
+    async def touched_by_deletion(self, resource: Resource) -> Sequence[Manifest]:
+        """What would go along with it, without what a controller makes again."""
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest: ...
 
@@ -217,6 +226,9 @@ class Transaction(Protocol):
 
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         """Sets interrupt_by where none is set; False if one is."""
+
+    async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
+        """Sets `waiting_for` without moving the state, and when the worker looks at it (None: never)."""
 
     async def save_outcome(self, outcome: Outcome, *, transcript: str) -> None: ...
 

@@ -30,6 +30,7 @@ class Unmade:
 
     status: str
     sentence: str
+    is_beyond: bool = False
 
 
 @dataclass(slots=True)
@@ -41,12 +42,12 @@ class Remaking:
     remade: dict[str, str] = field(default_factory=dict)
     _made_kinds: set[str] = field(default_factory=set)
 
-    async def make(self, entry: SnapshotEntry, *, may_run_again: bool) -> Made | Unmade:
+    async def make(self, entry: SnapshotEntry, *, is_approved: bool) -> Made | Unmade:
         """StaleError when it came into being meanwhile; any other error is the API server's refusal."""
         before = entry.before or {}
         refused = recreation.refusal(before)
-        if refused is not None and not (before.get("kind") == "Job" and may_run_again):
-            return Unmade(refused.status, refused.sentence)
+        if refused is not None and not (before.get("kind") == "Job" and is_approved):
+            return Unmade(refused.status, refused.sentence, is_beyond=before.get("kind") == "Job")
         living = await self._living_owners(entry)
         controller = owners.controller_of(before)
         if controller is not None and controller.get("uid") in living:

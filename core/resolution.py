@@ -38,6 +38,10 @@ class State(enum.Enum):
     ROLLBACK_FAILED = "rollback_failed"
 
 
+ROLLBACK = "rollback"
+"""What an ended resolution waits for once somebody asked to roll it back, until the worker has looked at it."""
+ENDED_BUT_UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
+
 MOVES: dict[State, frozenset[State]] = {
     State.GATHERING: frozenset({State.AWAITING_APPROVAL, State.APPROVED, State.FAILED, State.CANCELLED}),
     State.AWAITING_APPROVAL: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED, State.CANCELLED}),
@@ -100,7 +104,8 @@ class Request:
 class Resolution:
     """A row of the resolution table. `summary` is the last sentence for people: why it failed, what was done.
 
-    `waiting_for` is set while an executing resolution waits for a second answer. `interrupt_by` is set once somebody
+    `waiting_for` is set while an executing resolution waits for a second answer, and while one that has ended waits for
+    the worker to look at a rollback that was asked for (ROLLBACK). `interrupt_by` is set once somebody
     asked to stop it. `approval_id` is the present question's, None before one was put. `snapshot_id` is None until a
     change was about to be made.
     """

@@ -68,7 +68,7 @@ def rights_of(
     change: Change, target: Resource, *, replicas: Sequence[int] = (), images: Sequence[str] = ()
 ) -> list[Right]:
     """What kubectl needs for one change of one object: `replicas` are the counts, `images` those it may write."""
-    if target.kind not in _KINDS[change] or not target.namespace or not target.name:
+    if target.kind not in _KINDS.get(change, ()) or not target.namespace or not target.name:
         raise NotAllowedError(f"No credential can be made that allows {change.value} of {target}.")
     group, resource = _RESOURCES[target.kind]
     named = f"{resource}/{target.name}"
@@ -92,6 +92,8 @@ def rights_of(
         case Change.SCALE:
             counts = value("replicas", *(f"{named}={count}" for count in replicas))
             return [right(resource, "get"), right(f"{resource}/scale", "get", "patch"), *counts]
+        case Change.WRITE | Change.DELETE | Change.PUT_BACK | Change.MAKE_AGAIN:
+            raise NotAllowedError(f"No credential can be made that allows {change.value} of {target}.")
 
 
 def merged(asked: Iterable[Right]) -> tuple[Right, ...]:

@@ -12,7 +12,7 @@ from core.remaking import Made, Remaking, Unmade
 from core.resolution import SnapshotId
 from core.resources import Resource
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoStep
-from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, assumed_after, plan_restore
+from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, plan_restore, unread_after
 
 RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
@@ -34,14 +34,15 @@ class RollbackManager:
     settle_seconds: float = 10.0
 
     async def rollback(
-        self, snapshot: Snapshot, *, is_dry_run: bool, may_run_again: Collection[int] = ()
+        self, snapshot: Snapshot, *, is_dry_run: bool, may_make_again: Collection[int] = ()
     ) -> UndoReport:
         """Each entry is restored, skipped, in conflict or failed; asking again does only what is still to do.
 
-        A dry run is checked against the API server by server-side dry run and records nothing. `may_run_again` are
-        entries (by seq) whose making anew would run something once more, and which a person approved.
+        A dry run is checked against the API server by server-side dry run and records nothing. `may_make_again` are
+        entries (by seq) whose making anew is more than undoing (it runs something once more, or somebody else deleted
+        them), and which a person approved.
         """
-        run = _Run(self, is_dry_run=is_dry_run, may_run_again=may_run_again, snapshot=snapshot)
+        run = _Run(self, is_dry_run=is_dry_run, may_make_again=may_make_again, snapshot=snapshot)
         steps: list[UndoStep] = []
         for entry in sorted(snapshot.entries, key=lambda one: one.seq, reverse=True):
             if entry.state == "restored" and not is_dry_run:
@@ -68,7 +69,7 @@ class _Run:
 
     manager: RollbackManager
     is_dry_run: bool
-    may_run_again: Collection[int]
+    may_make_again: Collection[int]
     snapshot: Snapshot
     remaking: Remaking = field(init=False)
     unsettled: list[tuple[SnapshotEntry, Resource]] = field(default_factory=list)
@@ -106,7 +107,7 @@ class _Run:
             return await self._left_to_controller(entry), entry
         if live is None or is_ending(live):
             return await self._make_again(entry, live)
-        after = entry.after if entry.is_after_read else assumed_after(entry.before, live, entry.change)
+        after = entry.after if entry.is_after_read else unread_after(entry, live)
         if after is None or is_ending(after) or self._is_another(live, after):
             if recreation.is_there_again(entry.before, live):
                 sentence = f"{entry.target} is there again as it was."
@@ -165,7 +166,8 @@ class _Run:
                 return _step(entry, "failed", sentence), entry
             self.unsettled.append((entry, entry.target))
         told = undo_texts.put_back(entry.target, is_dry_run=self.is_dry_run, kept=kept, before=before)
-        return _step(entry, "success", told), entry
+        line = undo_texts.patch_command(entry.target, live, manifest)
+        return replace(_step(entry, "success", told), command=line), entry
 
     async def _without_missed_runs(self, manifest: Manifest) -> Manifest:
         """A CronJob that goes on starts at once what it missed, unless its last run is now."""
@@ -189,20 +191,24 @@ class _Run:
         if live is not None:
             sentence = f"{entry.target} is being deleted, which cannot be undone; ask again after."
             return _step(entry, "conflict", sentence), entry
-        if entry.is_after_read and entry.after is not None and not is_ending(entry.after):
-            return _step(entry, "conflict", f"Somebody deleted {entry.target} since; it is not made again."), entry
+        is_ours = not entry.is_after_read or entry.after is None or is_ending(entry.after)
+        if not is_ours and entry.seq not in self.may_make_again:
+            told = f"Somebody deleted {entry.target} since; it is not made again unless that is approved."
+            return replace(_step(entry, "conflict", told), is_beyond=True), entry
         before = entry.before or {}
-        match await self.remaking.make(entry, may_run_again=entry.seq in self.may_run_again):
-            case Unmade(status=status, sentence=sentence):
-                return _step(entry, status, f"{entry.target} was not made again: {sentence}"), entry
+        match await self.remaking.make(entry, is_approved=entry.seq in self.may_make_again):
+            case Unmade(status=status, sentence=sentence, is_beyond=is_beyond):
+                step = _step(entry, status, f"{entry.target} was not made again: {sentence}")
+                return replace(step, is_beyond=is_beyond), entry
             case Made(manifest=made, difference=difference):
                 told = f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} made again."
                 told += difference + recreation.lost(before) + await self._holders(entry)
+                step = replace(_step(entry, "success", told), command=undo_texts.creation_command(entry.target))
                 if self.is_dry_run:
-                    return _step(entry, "success", told), entry
+                    return step, entry
                 await self._give_fields_back(entry.target, (before, before), made)
                 self.unsettled.append((entry, entry.target))
-                return _step(entry, "success", told), self._known(entry, made)
+                return step, self._known(entry, made)
 
     def _known(self, entry: SnapshotEntry, made: Manifest) -> SnapshotEntry:
         """Earlier changes of the object, and objects it owned, go by its new uid from here on, in a retry too."""
@@ -214,11 +220,20 @@ class _Run:
     async def _remove(self, entry: SnapshotEntry, live: Manifest | None) -> UndoStep:
         if live is None:
             return _step(entry, "skipped", f"{entry.target} is gone already.")
-        if entry.after is None or uid(live) != uid(entry.after):
+        if entry.after is None or not self._is_what_was_made(entry, entry.after, live):
             return _step(entry, "conflict", f"Somebody made {entry.target} anew since; it is left as it is.")
         target = replace(entry.target, uid=uid(live))
+        if entry.target.kind in {"Namespace", "CustomResourceDefinition"}:
+            inside = [one for one in await self.cluster.touched_by_deletion(target) if recreation.refusal(one) is None]
+            if inside and not self.is_dry_run:
+                told = f"{entry.target} holds {len(inside)} object(s) that somebody made since; it is not removed."
+                return _step(entry, "conflict", told)
         await self.cluster.delete(target, is_dry_run=self.is_dry_run)
         return _step(entry, "success", f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} removed.")
+
+    def _is_what_was_made(self, entry: SnapshotEntry, after: Manifest, live: Manifest) -> bool:
+        """By its uid; where it was never read back, by being exactly what the dry run proposed."""
+        return uid(live) == uid(after) if entry.is_after_read else recreation.is_there_again(after, live)
 
     async def _left_to_controller(self, entry: SnapshotEntry) -> UndoStep:
         owner = owners.controller_of(entry.before or {}) or {}

@@ -14,12 +14,31 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotEntry:
-    """One change to one object. `before` is None if it did not exist; `after` is None until it was read back, or gone.
+class Touched:
+    """One object that a line would touch, found before it runs.
 
-    `seq` counts the changes of a resolution from 1: undo goes from the last to the first. `state` is "open" until the
-    command that made the change was recorded as ended, then "done"; after an undo "restored", "skipped", "conflict" or
-    "failed".
+    `before` is None if it does not exist yet. `proposed` is how the API server says it would be afterwards, by a dry
+    run that stores nothing; None where it would be gone. Where it is not `is_tried`, that is not known.
+    """
+
+    target: Resource
+    before: Manifest | None
+    proposed: Manifest | None
+    is_tried: bool = True
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.before is not None and self.proposed is None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotEntry:
+    """One change to one object. `before` is None if it did not exist, `after` is None if it is gone.
+
+    `after` is the object as it was read back, but for what others did meanwhile: there it is as before. Until
+    `is_after_read`, it is what the dry run of the change proposed, None where nobody asked. `seq` counts the
+    changes of a resolution from 1: undo goes from the last to the first. `state` is "open" until the command that made
+    the change was recorded as ended, then "done"; after an undo "restored", "skipped", "conflict" or "failed".
     """
 
     seq: int
@@ -45,13 +64,15 @@ class Snapshot:
 class UndoStep:
     """What undoing one entry did, or would do. `status`: success, skipped, conflict or failed.
 
-    `command` is the kubectl line equivalent to it; `sentence` tells people what happened.
+    `command` is the kubectl line equivalent to it; `sentence` tells people what happened. `is_beyond`: it is left, for
+    it would be more than undoing this resolution's own change; a person may approve it.
     """
 
     seq: int
     command: str
     status: str
     sentence: str
+    is_beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +86,11 @@ class UndoReport:
     @property
     def is_success(self) -> bool:
         return all(step.status in {"success", "skipped"} for step in self.steps)
+
+    @property
+    def beyond(self) -> tuple[UndoStep, ...]:
+        """What somebody may be asked about."""
+        return tuple(step for step in self.steps if step.is_beyond)
 
     @property
     def errors(self) -> tuple[str, ...]:

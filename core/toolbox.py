@@ -2,22 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.effects import Effect, Judged
-from core.errors import LeaseLostError, ResolverError, UnavailableError
+from core.effects import Change, Judged
+from core.errors import LeaseLostError, NotAllowedError, ResolverError, UnavailableError
 from core.execution import CommandRecord
+from core.foresight import foresee
 from core.grants import Commands
 from core.history import Entry, Happened
 from core.permit import Permit
 from core.ports import Clock, Cluster, CommandResult, Store, ToolAnswer
 from core.redaction import redact
 from core.resolution import Resolution, SnapshotId
-from core.resources import Resource
 from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
+from core.undo_rules import after_change
 from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
@@ -75,7 +76,7 @@ class GatedToolbox:
 
     async def _change_cluster(self, judged: Judged) -> ToolAnswer:
         try:
-            taken = [await self._snapshot(effect) for effect in judged.effects]
+            taken = await self._snapshots(judged)
         except LeaseLostError:
             raise
         except ResolverError as error:
@@ -87,20 +88,29 @@ class GatedToolbox:
             for snapshot_id, entry in taken:
                 await self._read_back(snapshot_id, entry)
 
-    async def _snapshot(self, effect: Effect) -> tuple[SnapshotId, SnapshotEntry]:
-        target = Resource(effect.kind, effect.name, effect.namespace)
-        rule = self.permit.rule_for(effect)
-        before = await self.cluster.read(target)
-        await self.cluster.check_kept(target)
-        if before is None:
-            raise ResolverError(f"{target} does not exist.")
-        uid = before.get("metadata", {}).get("uid")
-        if rule is not None and rule.target.uid is not None and uid != rule.target.uid:
-            raise ResolverError(f"{target} is another object now than the one that was approved.")
-        self._changes += 1
-        named = Resource(effect.kind, effect.name, effect.namespace, before.get("apiVersion", ""), uid)
-        entry = SnapshotEntry(seq=self._changes, target=named, change=effect.change, before=before)
-        return await self.store.add_snapshot_entry(self.resolution, entry), entry
+    async def _snapshots(self, judged: Judged) -> list[tuple[SnapshotId, SnapshotEntry]]:
+        """Stores every object that the line touches, before it runs; an error is a reason not to run it."""
+        with self._files_of(judged) as folder:
+            namespace = self.resolution.request.namespace
+            foresight = await foresee(self.cluster, judged, folder=folder, namespace=namespace)
+        if foresight.refusal is not None:
+            raise NotAllowedError(f"it could not be undone. {foresight.refusal}")
+        changes = [effect.change for effect in judged.effects]
+        for effect, touched in zip(judged.effects, foresight.touched, strict=bool(changes)):
+            rule = self.permit.rule_for(effect)
+            if rule is not None and rule.target.uid not in {None, touched.target.uid}:
+                raise ResolverError(f"{touched.target} is another object now than the one that was approved.")
+        for kind in {(one.target.kind, one.target.namespace): one.target for one in foresight.touched}.values():
+            await self.cluster.check_kept(kind)
+        taken = []
+        for place, one in enumerate(foresight.touched):
+            other = Change.DELETE if one.is_deleted else Change.WRITE
+            change = changes[place] if changes else other
+            self._changes += 1
+            after = one.proposed if one.is_tried and not changes else None
+            entry = SnapshotEntry(self._changes, one.target, change, one.before, after)
+            taken.append((await self.store.add_snapshot_entry(self.resolution, entry), entry))
+        return taken
 
     async def _read_back(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
         """The version after the change. What cannot be read now stays unread, and undo knows it."""
@@ -109,7 +119,8 @@ class GatedToolbox:
         except ResolverError:
             done = replace(entry, state="done")
         else:
-            done = replace(entry, after=after, is_after_read=True, state="done")
+            left = None if after is None else after_change(entry, after)
+            done = replace(entry, after=left, is_after_read=True, state="done")
         with suppress(UnavailableError):  # the entry stays open, and undo knows that too
             await self.store.update_snapshot_entry(snapshot_id, done)
 
@@ -130,11 +141,14 @@ class GatedToolbox:
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
         return ToolAnswer(f"{output}\n({ending})", is_error=True)
 
-    async def _started(self, judged: Judged) -> CommandResult:
+    def _files_of(self, judged: Judged) -> AbstractContextManager[Path]:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
+        return sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder)
+
+    async def _started(self, judged: Judged) -> CommandResult:
         try:
-            with sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder) as folder:
-                commands = self.cluster if judged.risk is RiskLevel.LOW else self.changes
+            commands = self.cluster if judged.risk is RiskLevel.LOW else self.changes
+            with self._files_of(judged) as folder:
                 return await commands.run(
                     judged.stages,
                     folder=folder,

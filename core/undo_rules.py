@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.effects import Change
-from core.snapshot import Manifest
+from core.snapshot import Manifest, SnapshotEntry
 
 SERVER_METADATA = (
     "uid",
@@ -117,8 +117,75 @@ def plan_restore(
     return Restore(merged, tuple(work.left))
 
 
+def unread_after(entry: SnapshotEntry, live: Manifest) -> Manifest | None:
+    """What the change left, where nobody read it: what its dry run proposed, or what such a change writes.
+
+    None where `live` cannot be told from what somebody else made.
+    """
+    before = entry.before or {}
+    if entry.change in {Change.DELETE, Change.DELETE_POD}:
+        return before if _uid(before) == _uid(live) else None
+    if entry.after is not None:
+        return {**entry.after, "metadata": {**entry.after["metadata"], "uid": _uid(before)}}
+    return assumed_after(before, live, entry.change)
+
+
+def after_change(entry: SnapshotEntry, seen: Manifest) -> Manifest:
+    """The object as it was read back, but for what others did since it was read before.
+
+    Only what the dry run of the change proposed, or what such a change writes, is taken for ours.
+    """
+    before = entry.before
+    if before is None or _uid(before) != _uid(seen):
+        return seen
+    proposed = entry.after if entry.after is not None else assumed_after(before, seen, entry.change)
+    if proposed is seen:
+        return seen
+    ours = _only_ours((meaning(before), meaning(proposed), meaning(seen)))
+    derived = {name: value for name, value in _annotations(seen).items() if _is_derived(name)}
+    given = {name: value for name, value in seen["metadata"].items() if name in SERVER_METADATA}
+    ours["metadata"] |= given
+    if derived:
+        ours["metadata"]["annotations"] = {**(ours["metadata"].get("annotations") or {}), **derived}
+    return {**ours, "status": seen["status"]} if "status" in seen else ours
+
+
+def _only_ours(versions: tuple[Json, Json, Json]) -> Json:
+    """Of before, proposed and seen: `seen` where the proposal changes something, `before` elsewhere."""
+    before, _, seen = versions
+    found: Json = {}
+    for key in [*before, *(one for one in seen if one not in before)]:
+        old, new, now = (one.get(key, _ABSENT) for one in versions)
+        kept = old if old == new else now
+        if old != new and all(isinstance(one, dict) for one in (old, new, now)):
+            kept = _only_ours((old, new, now))
+        elif old != new and (keyed := _keyed_lists(key, (old, new, now))) is not None:
+            kept = _in_order(_only_ours(keyed), keyed)
+        if kept is not _ABSENT:
+            found[key] = copy.deepcopy(kept)
+    return found
+
+
+def _in_order(found: Json, versions: tuple[Json, Json, Json]) -> list[Any]:
+    """Elements stand where they were seen, if the change was to move any of them, else where they stood before."""
+    before, proposed, seen = versions
+    leading = (
+        before if [one for one in proposed if one in before] == [one for one in before if one in proposed] else seen
+    )
+    order = [one for one in leading if one in found]
+    return [found[one] for one in (*order, *(one for one in found if one not in order))]
+
+
+def _annotations(manifest: Manifest) -> Mapping[str, Any]:
+    return manifest["metadata"].get("annotations") or {}
+
+
+def _uid(manifest: Manifest) -> object:
+    return (manifest.get("metadata") or {}).get("uid")
+
+
 def assumed_after(before: Manifest, live: Manifest, change: Change) -> Manifest:
-    """What the change left, where nobody read it: of a workload only the field that such a change writes is ours."""
+    """Of a workload only the field that such a change writes is ours."""
     field = {
         Change.SCALE: "replicas",
         Change.SET_IMAGE: "template",

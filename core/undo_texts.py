@@ -1,25 +1,61 @@
 """What an undo says to people: sentences and the equivalent kubectl lines. Pure; of a Secret never a value."""
 
+import json
+import shlex
 from collections.abc import Sequence
 
 from core import owners, recreation
 from core.helm_releases import Release
+from core.redaction import redact
 from core.resources import Resource
 from core.snapshot import Manifest
 from core.undo_rules import Clash
 
 _SHOWN_FIELDS = 5
 _SHOWN_LENGTH = 80
+_PATCH_LENGTH = 1_000
 _STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
 _MOVED_PODS = " Pods that were moved away are not moved back."
 
 
 def command(target: Resource, *, is_creation: bool) -> str:
-    """The kubectl line equivalent to the undo; the file is the snapshot's entry."""
-    where = f" -n {target.namespace}" if target.namespace else ""
+    """The kubectl line that would undo it as a whole; the file is the snapshot's entry."""
     if is_creation:
-        return f"kubectl delete {target.kind.lower()} {target.name}{where}"
-    return f"kubectl replace -f snapshot/{target.kind.lower()}-{target.name}.yaml{where}"
+        return f"kubectl delete {target.kind.lower()} {target.name}{_where(target)}"
+    return f"kubectl replace -f {_file(target)}{_where(target)}"
+
+
+def creation_command(target: Resource) -> str:
+    return f"kubectl create -f {_file(target)}{_where(target)}"
+
+
+def patch_command(target: Resource, live: Manifest, written: Manifest) -> str:
+    """The kubectl line equivalent to writing it: only what changes, and of a Secret, or of much, only the file."""
+    patch = json.dumps(_difference(live, written), separators=(",", ":"), sort_keys=True)
+    if target.kind == "Secret" or len(patch) > _PATCH_LENGTH or redact(patch) != patch:
+        return command(target, is_creation=False)
+    return f"kubectl patch {target.kind.lower()} {target.name}{_where(target)} --type=merge -p {shlex.quote(patch)}"
+
+
+def _difference(live: Manifest, written: Manifest) -> dict[str, object]:
+    """A JSON merge patch (RFC 7386)."""
+    found: dict[str, object] = dict.fromkeys(live.keys() - written.keys())
+    for key, new in written.items():
+        old = live.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            inner = _difference(old, new)
+            found |= {key: inner} if inner else {}
+        elif old != new:
+            found[key] = new
+    return found
+
+
+def _where(target: Resource) -> str:
+    return f" -n {target.namespace}" if target.namespace else ""
+
+
+def _file(target: Resource) -> str:
+    return f"snapshot/{target.kind.lower()}-{target.name}.yaml"
 
 
 def would(*, is_dry_run: bool) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from core.actor import Right
@@ -32,16 +31,22 @@ class ApiKeys:
     engine: AsyncEngine
 
     async def create(self, name: str, rights: frozenset[Right]) -> str:
-        """The new key, told this once. InvalidInputError where the name is taken."""
+        """The new key, told this once. It may follow a revoked one of its name, since a person keeps theirs.
+
+        InvalidInputError where there is a valid one.
+        """
         key = f"ir_{secrets.token_urlsafe(32)}"
-        try:
-            async with connected(self.engine) as connection:
-                await connection.execute(
-                    text("INSERT INTO api_key (name, hash, rights) VALUES (:name, :hash, :rights)"),
-                    {"name": name, "hash": _hash(key), "rights": sorted(right.value for right in rights)},
-                )
-        except IntegrityError as error:
-            raise InvalidInputError(f"There is a key named {name!r} already; choose another name.") from error
+        async with connected(self.engine) as connection:
+            made = await connection.scalar(
+                text(
+                    "INSERT INTO api_key (name, hash, rights) VALUES (:name, :hash, :rights)"
+                    " ON CONFLICT (name) DO UPDATE SET hash = excluded.hash, rights = excluded.rights,"
+                    " created_at = now(), revoked_at = NULL WHERE api_key.revoked_at IS NOT NULL RETURNING 1"
+                ),
+                {"name": name, "hash": _hash(key), "rights": sorted(right.value for right in rights)},
+            )
+        if made is None:
+            raise InvalidInputError(f"There is a key named {name!r} already; revoke it first, or choose another name.")
         return key
 
     async def find(self, key: str) -> tuple[str, frozenset[Right]] | None:

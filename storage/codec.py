@@ -27,6 +27,11 @@ def to_text(plain: object) -> str:
     return _NUL.sub("\\1\ufffd", text.encode("utf-8", "replace").decode())
 
 
+def plain(text: str | None) -> str | None:
+    """What a text column takes: NUL and lone surrogates become U+FFFD and "?"."""
+    return None if text is None else text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
 def from_json(kind: type[T], text: str | None) -> T | None:
     return None if text is None else read(kind, text)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -15,6 +15,16 @@ CHANNEL = "incident_resolver"
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises where a connection is lost; the last where that happens just as a statement is sent."""
 _AWAY = (OSError, TimeoutError, PoolTimeoutError, OperationalError, InterfaceError)
+_REFUSALS = {
+    "28000": "The database refuses the login of DATABASE_URL: its user, or where it comes from.",
+    "28P01": "The database refuses the login of DATABASE_URL: user or password are wrong.",
+    "3D000": "The server of DATABASE_URL has no such database; create it, or correct the name.",
+    "42501": "The database does not let the login of DATABASE_URL do this; it needs its tables, or the rights to make "
+    "them (DATABASE_MIGRATION_URL for `db upgrade`).",
+}
+"""What a database answers for good, by SQLSTATE; the service still waits, since people mend it without a restart."""
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_PARAMETERS = frozenset({"host", "ssl"})
 _LIMITS = {
     "application_name": "incident-resolver",
     "lock_timeout": "2000",
@@ -24,16 +34,8 @@ _LIMITS = {
 
 def open_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
     """An engine for a postgresql:// address; InvalidInputError for anything else."""
-    try:
-        address = make_url(url)
-    except SQLAlchemyError as error:
-        raise InvalidInputError(
-            "DATABASE_URL is not an address; write postgresql://user:password@host/name."
-        ) from error
-    if address.get_backend_name() not in {"postgresql", "postgres"}:
-        raise InvalidInputError("DATABASE_URL must be a postgresql:// address; there is no second database.")
     return create_async_engine(
-        address.set(drivername="postgresql+asyncpg"),
+        _address(url),
         pool_size=pool_size,
         max_overflow=10,
         pool_pre_ping=True,
@@ -41,6 +43,27 @@ def open_engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_timeout=10,
         connect_args={"server_settings": _LIMITS, "timeout": 5, "command_timeout": 30},
     )
+
+
+def _address(url: str) -> URL:
+    """As the driver wants it: its word for `sslmode` is `ssl`."""
+    try:
+        address = make_url(url)
+    except (SQLAlchemyError, ValueError) as error:
+        raise InvalidInputError(
+            "DATABASE_URL is not an address; write postgresql://user:password@host/name."
+        ) from error
+    if address.get_backend_name() not in {"postgresql", "postgres"}:
+        raise InvalidInputError("DATABASE_URL must be a postgresql:// address; there is no second database.")
+    query = {"ssl" if name == "sslmode" else name: value for name, value in address.query.items()}
+    if unknown := query.keys() - _PARAMETERS:
+        raise InvalidInputError(
+            f"DATABASE_URL: the parameter {', '.join(sorted(unknown))} is not known here; there are "
+            f"sslmode, {', '.join(sorted(_PARAMETERS - {'ssl'}))}."
+        )
+    if query.get("ssl", "disable") not in _SSL_MODES:
+        raise InvalidInputError(f"DATABASE_URL: sslmode is one of {', '.join(_SSL_MODES)}.")
+    return address.set(drivername="postgresql+asyncpg", query=query)
 
 
 @asynccontextmanager
@@ -52,6 +75,8 @@ async def translated() -> AsyncIterator[None]:
         raise UnavailableError("The database does not answer.") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
+        if (refusal := _REFUSALS.get(state)) is not None:
+            raise UnavailableError(refusal) from error
         if error.connection_invalidated or state.startswith(("08", "53", "57")) or state in {"55P03", "40P01"}:
             raise UnavailableError("The database does not answer.") from error
         raise

@@ -14,7 +14,7 @@ from core.resolution import Resolution, SnapshotId
 from core.resources import Resource
 from core.snapshot import Snapshot, SnapshotEntry
 from storage import history
-from storage.codec import read, to_json
+from storage.codec import plain, read, to_json
 from storage.database import CHANNEL, connected
 from storage.sealing import Sealer, binding
 
@@ -41,10 +41,10 @@ class Executions:
                 {
                     "id": resolution.id,
                     "seq": seq,
-                    "line": _plain(record.line),
+                    "line": plain(record.line),
                     "verdict": record.verdict,
                     "rule": record.rule,
-                    "reason": _plain(record.reason),
+                    "reason": plain(record.reason),
                     "is_executed": record.is_executed,
                     "asked_at": record.asked_at,
                 },
@@ -73,7 +73,7 @@ class Executions:
                     "id": resolution.id,
                     "seq": seq,
                     "exit_code": exit_code,
-                    "output": _plain(output),
+                    "output": plain(output),
                     "is_executed": is_executed,
                 },
             )
@@ -88,9 +88,9 @@ class Executions:
             await connection.execute(
                 text(
                     "INSERT INTO snapshot_entry"
-                    " (snapshot_id, seq, target, change, state, is_after_read, key_id, before)"
+                    " (snapshot_id, seq, target, change, state, is_after_read, key_id, before, after)"
                     " VALUES (CAST(:id AS uuid), :seq, CAST(:target AS jsonb), :change, :state, false, :key_id,"
-                    "         :before)"
+                    "         :before, :after)"
                 ),
                 {
                     "id": snapshot_id,
@@ -99,9 +99,12 @@ class Executions:
                     "change": entry.change.value,
                     "state": entry.state,
                     "key_id": self.sealer.key_id,
-                    "before": self.sealer.seal(
-                        entry.before, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side="before")
-                    ),
+                    **{
+                        side: self.sealer.seal(
+                            manifest, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side=side)
+                        )
+                        for side, manifest in (("before", entry.before), ("after", entry.after))
+                    },
                 },
             )
             return SnapshotId(snapshot_id)
@@ -227,8 +230,3 @@ async def _tell(connection: AsyncConnection, entry: Entry) -> None:
     await history.append(connection, [entry])
     values = {"channel": CHANNEL, "id": entry.resolution_id}
     await connection.execute(text("SELECT pg_notify(:channel, :id)"), values)
-
-
-def _plain(value: str) -> str:
-    """What a text column takes."""
-    return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")

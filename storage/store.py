@@ -71,7 +71,8 @@ class PostgresStorage:
 
     async def pending(self, client_id: str | None) -> Sequence[Overview]:
         where = (
-            "WHERE r.state = 'awaiting_approval'"
+            "WHERE (r.state = 'awaiting_approval' OR EXISTS (SELECT 1 FROM approval a WHERE a.resolution_id = r.id"
+            " AND a.subject = 'rollback' AND a.state = 'pending' AND a.deadline > now()))"
             " AND (CAST(:client AS text) IS NULL OR r.request ->> 'client_id' = :client)"
         )
         return await self._overviews(f"{where} ORDER BY r.created_at", {"client": client_id})

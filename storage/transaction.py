@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.approval import Approval, ApprovalState
 from core.assessment import RiskAssessment
-from core.errors import LeaseLostError, UnprocessableError
+from core.errors import UnavailableError, UnprocessableError
 from core.execution import Outcome
 from core.findings import IncidentContext
 from core.history import Entry
@@ -18,7 +18,7 @@ from core.permit import Permit
 from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State, may_move
 from core.snapshot import UndoReport
 from storage import history
-from storage.codec import from_json, to_json
+from storage.codec import from_json, plain, to_json
 from storage.database import CHANNEL
 from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
 
@@ -75,7 +75,7 @@ class PostgresTransaction:
         )
         row = found.one_or_none()
         if row is None:
-            raise LeaseLostError("The open resolution with this key ended just now; ask again.")
+            raise UnavailableError("The open resolution with this key ended just now; ask again.")
         return resolution_of(row)
 
     async def resolution(self, resolution_id: ResolutionId) -> Resolution | None:
@@ -122,7 +122,7 @@ class PostgresTransaction:
             epoch=resolution.epoch,
             wakes=wake_in_seconds is not None and to not in _NEVER_WAKES,
             wake=wake_in_seconds or 0.0,
-            summary=summary,
+            summary=plain(summary),
         )
         if moved.one_or_none() is None:
             return False
@@ -143,7 +143,7 @@ class PostgresTransaction:
         await self._run(
             "UPDATE resolution SET transcript = :transcript WHERE id = CAST(:id AS uuid)",
             id=outcome.resolution_id,
-            transcript=transcript.replace("\x00", "\ufffd"),
+            transcript=plain(transcript),
         )
 
     async def save_undo(self, resolution_id: ResolutionId, report: UndoReport) -> None:
@@ -195,7 +195,7 @@ class PostgresTransaction:
             id=approval_id,
             state=state.value,
             by=to_json(by),
-            reason=reason,
+            reason=plain(reason),
         )
 
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
@@ -206,9 +206,21 @@ class PostgresTransaction:
             """,
             id=resolution_id,
             by=to_json(by),
-            reason=reason,
+            reason=plain(reason),
         )
         return asked.one_or_none() is not None
+
+    async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
+        await self._run(
+            "UPDATE resolution SET waiting_for = :what, attempts = 0,"
+            " wake_at = CASE WHEN :wakes THEN now() + make_interval(secs => CAST(:wake AS float8)) END"
+            " WHERE id = CAST(:id AS uuid) AND state = :state",
+            id=resolution.id,
+            state=resolution.state.value,
+            what=what,
+            wakes=wake_in_seconds is not None,
+            wake=wake_in_seconds or 0.0,
+        )
 
     async def set_pause(self, pause: Pause | None) -> None:
         await self._run("UPDATE service SET pause = CAST(:pause AS jsonb) WHERE id = 1", pause=to_json(pause))

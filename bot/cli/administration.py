@@ -1,4 +1,4 @@
-"""The small commands: tables, API keys, pause and resume."""
+"""The small commands: tables, API keys, history's chain, snapshot keys, pause and resume."""
 
 import argparse
 import getpass
@@ -28,6 +28,17 @@ async def status(settings: Settings, _: argparse.Namespace) -> int:
         print("Run: incident-resolver db upgrade")
         return 1
     return 0
+
+
+async def verify_history(settings: Settings, _: argparse.Namespace) -> int:
+    """Exit status 1 where an entry was changed, removed or put in between."""
+    async with open_administration(settings) as administration:
+        found = await administration.store.verify_history()
+    if found.broken_at is None:
+        print(f"The history is whole: {found.entries} entries, each fits the one before.")
+        return 0
+    print(f"The history does not fit from entry {found.broken_at} on: it was changed, cut or added to by other means.")
+    return 1
 
 
 async def create_key(settings: Settings, given: argparse.Namespace) -> int:

@@ -34,7 +34,14 @@ class Finding:
     told: str
 
 
-PROBE = Request("incident-resolver-check", "default", ActionType.INVESTIGATION, "incident-resolver check")
+PROBE = Request(
+    "incident-resolver-check",
+    "default",
+    ActionType.INVESTIGATION,
+    "incident-resolver check",
+    event_id="incident-resolver-check",
+)
+"""Names everything a source may want to be asked with."""
 SIGNS = {"ok": "ok     ", "off": "off    ", "warning": "warning", "error": "ERROR  "}
 
 

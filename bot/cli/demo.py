@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -10,14 +11,17 @@ from typing import Any
 from bot.cli.logs import configure_logs
 from bot.demo.cluster.scenarios import SCENARIOS
 from bot.demo.play import Stage, Wanted, open_stage
+from bot.demo.slack.local_slack import LocalSlack
 from bot.demo.slack.page import PageError, build_page
 from bot.service import stop_on_signals
 from bot.settings import load_settings
-from core.errors import InvalidInputError, ResolverError
+from bot.slack.thread import END_WORDS
+from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.overview import Overview
 from core.resolution import ResolutionId, State
 
 CARD_SECONDS = 60.0
+CONNECT_SECONDS = 60.0
 
 
 async def demo(given: argparse.Namespace) -> int:
@@ -28,18 +32,21 @@ async def demo(given: argparse.Namespace) -> int:
 
 
 async def show(wanted: Wanted, *, is_headless: bool, is_json: bool) -> int:
-    """Runs until SIGINT, or until the first incident was played."""
+    """Runs until SIGINT or SIGTERM, or until the first incident was played; a signal before that is a failure of it."""
     configure_logs("WARNING")
     stop = stop_on_signals()
     async with open_stage(wanted) as stage, asyncio.TaskGroup() as group:
-        running = group.create_task(stage.assembled.service.run(stop))
+        group.create_task(stage.assembled.service.run(stop))
+        stopped = group.create_task(stop.wait())
+        work = group.create_task(_headless(stage, is_quiet=is_json) if is_headless else _shown(stage, is_json=is_json))
         try:
-            if is_headless:
-                return await _headless(stage, is_quiet=is_json)
-            await _shown(stage, running, is_json=is_json)
+            await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not is_headless:
+                await stopped
         finally:
             stop.set()
-    return 0
+            work.cancel()
+    return int(is_headless) if work.cancelled() else work.result()
 
 
 def _wanted(given: argparse.Namespace) -> Wanted:
@@ -68,9 +75,8 @@ def demo_page() -> Path | None:
         return None
 
 
-async def _shown(stage: Stage, running: "asyncio.Task[None]", *, is_json: bool) -> None:
-    if stage.slack is not None:
-        await stage.slack.connected(seconds=30)
+async def _shown(stage: Stage, *, is_json: bool) -> int:
+    await _connected(stage)
     if is_json:
         print(json.dumps(stage.addresses()), flush=True)
     else:
@@ -78,7 +84,19 @@ async def _shown(stage: Stage, running: "asyncio.Task[None]", *, is_json: bool) 
             await stage.start(SCENARIOS[0])
         for line in _welcome(stage):
             print(line, flush=True)
-    await running
+    return 0
+
+
+async def _connected(stage: Stage) -> None:
+    """UnavailableError where the service does not find the local Slack in time."""
+    if stage.slack is None:
+        return
+    try:
+        await stage.slack.connected(seconds=CONNECT_SECONDS)
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"The service did not connect to the local Slack in {CONNECT_SECONDS:g} s; is this machine very busy?"
+        ) from error
 
 
 def _welcome(stage: Stage) -> list[str]:
@@ -105,17 +123,20 @@ async def _headless(stage: Stage, *, is_quiet: bool) -> int:
     slack = stage.slack
     if slack is None:
         raise InvalidInputError("--headless needs the local Slack.")
-    await slack.connected(seconds=30)
+    await _connected(stage)
     if is_quiet:
         print(json.dumps(stage.addresses()), flush=True)
     asked = await stage.start(SCENARIOS[0])
-    card = await slack.until(lambda: _card(stage), seconds=CARD_SECONDS)
-    _say(f"The card: {card['text']}", is_quiet=is_quiet)
-    answer = await slack.click(slack.people["ada"], card["ts"], "approve")
-    if not answer.is_acked:
-        raise ResolverError(f"The click on Approve was not acknowledged ({answer.reason}).")
-    ended = await stage.until_ended(ResolutionId(asked.resolution.id))
-    await _published(stage, card["ts"])
+    try:
+        card = await slack.until(lambda: _card(stage), seconds=CARD_SECONDS)
+        _say(f"The card: {card['text']}", is_quiet=is_quiet)
+        answer = await slack.click(slack.people["ada"], card["ts"], "approve")
+        if not answer.is_acked:
+            raise ResolverError(f"The click on Approve was not acknowledged ({answer.reason}).")
+        ended = await stage.until_ended(ResolutionId(asked.resolution.id))
+    except TimeoutError as error:
+        raise ResolverError("The incident was not played to its end in time; nothing more is tried.") from error
+    await _published(slack, card["ts"])
     for message in slack.thread(card["ts"]):
         _say(f"  {message['text']}", is_quiet=is_quiet)
     _say(f"{ended.resolution.state.value}: {ended.resolution.summary}", is_quiet=is_quiet)
@@ -131,11 +152,15 @@ def _card(stage: Stage) -> dict[str, Any]:
     return {}
 
 
-async def _published(stage: Stage, ts: str) -> None:
-    """Waits until the last word stands in the thread."""
-    if stage.slack is not None:
-        slack = stage.slack
-        await slack.until(lambda: any("Resolved" in one["text"] or "Failed" in one["text"] for one in slack.thread(ts)))
+async def _published(slack: LocalSlack, ts: str) -> None:
+    """Waits until the last word stands in the thread, whichever it is; not for ever, for the end is known already."""
+    titles = [title for _, title in END_WORDS.values()]
+
+    def is_told() -> bool:
+        return any(one["text"].split(":")[0].endswith(title) for one in slack.thread(ts) for title in titles)
+
+    with contextlib.suppress(TimeoutError):
+        await slack.until(is_told)
 
 
 async def _is_healed(stage: Stage, ended: Overview) -> bool:

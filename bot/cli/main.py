@@ -76,6 +76,10 @@ def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentP
     db.add_parser("status", help="the tables' version and this program's").set_defaults(
         command=_with_settings(administration.status)
     )
+    chain = commands.add_parser("history", help="the record of what happened")
+    chain.add_subparsers(required=True, metavar="verify").add_parser(
+        "verify", help="recompute its hash chain; exit 1 where an entry was changed or is missing"
+    ).set_defaults(command=_with_settings(administration.verify_history))
     keys = commands.add_parser("api-keys", help="keys of REST callers").add_subparsers(required=True, metavar="COMMAND")
     one = keys.add_parser("create", help="make a key; it is printed once")
     one.add_argument("--name", required=True, help="the person or program it stands for")

@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.demo.cluster.scenarios import SCENARIOS, Scenario
 from bot.demo.cluster.server import Simulator, open_simulator
 from bot.demo.incidents import first_request, side_bar
+from bot.demo.leftovers import removed_at_the_end
 from bot.demo.model.scripts import demo_script
 from bot.demo.model.server import ScriptedModel, open_scripted_model
 from bot.demo.slack.local_slack import LocalSlack
@@ -82,11 +83,12 @@ class Stage:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Gone when left. PostgreSQL's unprivileged account must be able to pass through it."""
+    """Gone when left, or when this process is killed. PostgreSQL's unprivileged account must pass through it."""
     folder = Path(tempfile.mkdtemp(prefix="incident-resolver-demo-"))
     folder.chmod(0o711)
     try:
-        yield folder
+        with removed_at_the_end(folder):
+            yield folder
     finally:
         for _ in range(CLEANING_TRIES):
             shutil.rmtree(folder, ignore_errors=True)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,6 +13,7 @@ from uuid import UUID
 from aiohttp import web
 
 from bot.rest import auth, views
+from bot.rest.bodies import read_body
 from bot.rest.models import ApproveBody, InterruptBody, ResolveBody, RollbackBody, parse
 from core.actor import Actor, Right
 from core.approval import Answer
@@ -20,10 +21,9 @@ from core.errors import InvalidInputError, NotFoundError
 from core.intake import Intake
 from core.overview import Overview
 from core.ports import HistoryFilter
-from core.resolution import ActionType, ApprovalId, ResolutionId, SnapshotId, State
+from core.resolution import ROLLBACK, ActionType, ApprovalId, ResolutionId, SnapshotId, State
 
 WAIT_SECONDS = 10.0
-BODY_SECONDS = 10.0
 KEY_LENGTH = 255
 BASE = "/api/v1/incident"
 E = TypeVar("E")
@@ -66,7 +66,10 @@ class Endpoints:
         asked = await self.intake.request(wanted, by=actor.person, idempotency_key=key)
         overview = await self._until(asked, lambda seen: seen.resolution.state is not State.GATHERING)
         is_known = overview.resolution.state is not State.GATHERING
-        return self._answer(views.resolve_view(overview), overview, is_over=is_known)
+        answer: Mapping[str, object] = views.resolve_view(overview)
+        if key is not None and is_known:
+            answer = await self.intake.same_answer(wanted, answer, by=actor.person, idempotency_key=key)
+        return self._answer(answer, overview, is_over=is_known)
 
     async def approve(self, request: web.Request) -> web.Response:
         actor = await self._actor(request, Right.APPROVE)
@@ -90,8 +93,10 @@ class Endpoints:
         if body.dry_run:
             return web.json_response(views.rollback_view(await self.intake.preview_rollback(snapshot_id)))
         asked = await self.intake.rollback(snapshot_id, by=actor.person)
-        overview = await self._until(asked, lambda seen: seen.resolution.state is not State.ROLLING_BACK)
-        if overview.undo is None or overview.resolution.state is State.ROLLING_BACK:
+        overview = await self._until(asked, _is_rolled_back)
+        if overview.rollback_question is not None:
+            return web.json_response(views.rollback_question_view(overview.rollback_question, snapshot_id))
+        if overview.undo is None or not _is_rolled_back(overview):
             return self._answer(views.resolve_view(overview), overview, is_over=False)
         return web.json_response(views.rollback_view(overview.undo))
 
@@ -140,20 +145,16 @@ class Endpoints:
             pass
         return overview
 
-    def _answer(self, body: dict[str, object], overview: Overview, *, is_over: bool) -> web.Response:
+    def _answer(self, body: Mapping[str, object], overview: Overview, *, is_over: bool) -> web.Response:
         if is_over:
             return web.json_response(body)
         headers = {"Location": f"{BASE}/status/{overview.resolution.id}"}
         return web.json_response(body, status=202, headers=headers)
 
 
-async def read_body(request: web.Request) -> bytes:
-    """The body within 10 s; a promised body that never comes must not hold a connection."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            return await request.read()
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout(text="The body did not come in time.") from error
+def _is_rolled_back(overview: Overview) -> bool:
+    """Or asked about: nothing more happens without an answer."""
+    return overview.resolution.state is not State.ROLLING_BACK and overview.resolution.waiting_for != ROLLBACK
 
 
 def history_filter(request: web.Request) -> HistoryFilter:
@@ -174,6 +175,8 @@ def history_filter(request: web.Request) -> HistoryFilter:
 
 def _only(request: web.Request, known: set[str]) -> None:
     for name, value in request.query.items():
+        if len(request.query.getall(name)) > 1:
+            raise InvalidInputError(f"{name}: stands there more than once.", field=name)
         if not value.isprintable():
             raise InvalidInputError(f"{name}: holds a control character.", field=name)
         if name not in known:
@@ -183,7 +186,7 @@ def _only(request: web.Request, known: set[str]) -> None:
 def _limit(text: str | None) -> int:
     if text is None:
         return 50
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 500:  # noqa: PLR2004  the contract's
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= 500:  # noqa: PLR2004  the contract's
         raise InvalidInputError("limit: a whole number from 1 to 500.", field="limit")
     return int(text)
 
@@ -201,10 +204,15 @@ def _time(text: str | None, field: str) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError as error:
+        return _as_utc(text.replace(" ", "+"))
+    except (ValueError, OverflowError) as error:
         raise InvalidInputError(f"{field}: an RFC 3339 time such as 2026-01-31T10:00:00Z.", field=field) from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def _as_utc(text: str) -> datetime:
+    """OverflowError for a time whose UTC lies outside the calendar."""
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _cursor(last: Overview) -> str:
@@ -217,8 +225,8 @@ def _before(cursor: str | None) -> tuple[datetime, str] | None:
         return None
     try:
         at, resolution_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(at), str(UUID(resolution_id))
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError) as error:
+        return _as_utc(at), str(UUID(resolution_id))
+    except (ValueError, TypeError, AttributeError, OverflowError, binascii.Error, RecursionError) as error:
         raise InvalidInputError("cursor: give back next_cursor as it came.", field="cursor") from error
 
 

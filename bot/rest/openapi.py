@@ -104,7 +104,7 @@ def _operation(
     if 202 in also:  # noqa: PLR2004  the status
         responses["202"] = responses["200"] | {"description": "not finished; Location names its status"}
     if body is not None:
-        responses |= {"408": problem, "413": problem}
+        responses |= {"408": problem, "413": problem, "415": problem}
     operation: dict[str, Any] = {
         "summary": summary,
         "parameters": list(extra),

@@ -41,7 +41,7 @@ def problem(
         headers["WWW-Authenticate"] = 'Bearer realm="incident-resolver"'
     return web.Response(
         status=status.value,
-        text=json.dumps(body),
+        body=json.dumps(body).encode(),
         headers=headers,
         content_type="application/problem+json",
     )

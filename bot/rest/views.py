@@ -7,6 +7,7 @@ from core.approval import Approval, ApprovalState, Subject
 from core.findings import Gap
 from core.flow import POLICY
 from core.overview import Overview
+from core.resolution import State
 from core.snapshot import UndoReport
 
 Json = Mapping[str, Any]
@@ -66,11 +67,17 @@ def status_view(overview: Overview) -> dict[str, Any]:
         "cluster": overview.cluster_name,
         "paused": {"by": overview.pause.by.name, "reason": overview.pause.reason} if overview.pause else None,
         "replaces": request.replaces,
+        "rollback_approval": _approval(overview.rollback_question),
     }
 
 
 def pending_view(overview: Overview) -> dict[str, Any]:
-    return status_view(overview)
+    """The status with the question that waits: whether to roll back further, where that is it."""
+    question = overview.rollback_question
+    told = status_view(overview)
+    if question is None:
+        return told
+    return told | {"approval_id": question.id, "approval": _approval(question), "decision": None}
 
 
 def approve_view(overview: Overview, approval_id: str) -> dict[str, Any]:
@@ -81,6 +88,21 @@ def approve_view(overview: Overview, approval_id: str) -> dict[str, Any]:
         "approval_id": approval.id,
         "status": approval.state.value,
         "message": f"{approval.state.value.capitalize()} by {who}.",
+    }
+
+
+def rollback_question_view(question: Approval, snapshot_id: str) -> dict[str, Any]:
+    """Nothing was executed: what goes beyond the resolution's own change waits for an answer."""
+    return {
+        "snapshot_id": snapshot_id,
+        "dry_run": False,
+        "success": False,
+        "commands_executed": 0,
+        "results": [],
+        "errors": [],
+        "status": State.AWAITING_APPROVAL.value,
+        "approval_id": question.id,
+        "approval": _approval(question),
     }
 
 

@@ -18,8 +18,10 @@ from core.resources import Resource
 Block = dict[str, Any]
 SHOWN_RESOURCES = 8
 SHOWN_COMMANDS = 5
+SHOWN_ID = 8
 _LINES = 6
 _QUOTED_LINES = 40
+_ROLLBACK_LEAD = "*Rolling back goes beyond undoing its own change. If approved, the service may*"
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
@@ -78,7 +80,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_PENDING_LEAD, _LEAD))
+    sizes.fit(blocks, last=(_ROLLBACK_LEAD, _PENDING_LEAD, _LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -128,11 +130,15 @@ def _facts(overview: Overview) -> Block:
     level = overview.assessment.level if overview.assessment else None
     facts = [
         ("Risk", f"{words.LEVELS[level]} {level.value}" if level else "being assessed"),
-        ("Where", f"{escaped(resolution.request.namespace, 70)} in {escaped(overview.cluster_name, 80)}"),
+        (
+            "Where",
+            f"namespace {escaped(resolution.request.namespace, 70)}\ncluster {escaped(overview.cluster_name, 80)}",
+        ),
         ("Asked by", f"{escaped(resolution.requested_by.name, 80)}, {words.time_token(resolution.created_at)}"),
     ]
     if approval is not None and approval.state is ApprovalState.PENDING:
-        facts.append(("Expires", words.time_token(approval.deadline)))
+        limit = words.length(approval.deadline - approval.asked_at)
+        facts.append(("Expires", f"{words.time_token(approval.deadline)}\n{limit} after it was asked"))
     elif overview.usage.total_tokens:
         facts.append(("Used", words.used(overview.usage)))
     return _fields(*(f"*{name}*\n{value}" for name, value in facts))
@@ -161,14 +167,21 @@ def _risk(overview: Overview) -> list[Block]:
 def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     """What is approved, in words; before the decision also that its undo is approved along with it."""
     approval = overview.approval
-    if approval is None or not _is_before_work(overview):
+    if approval is None or not (_is_before_work(overview) or overview.rollback_question):
         return []
+    if overview.rollback_question:
+        return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
     lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
     undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
-    blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}")]
+    cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
+    blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}{cost}")]
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
         blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
     return blocks
+
+
+def _rules(approval: Approval) -> tuple[str, ...]:
+    return tuple(rule.sentence() for rule in approval.permit.rules)
 
 
 def _is_before_work(overview: Overview) -> bool:
@@ -191,7 +204,7 @@ def _work(overview: Overview) -> list[Block]:
     earlier = len(overview.commands) - len(shown)
     lines = [command_line(one) for one in shown]
     if earlier:
-        lines.insert(0, f"_{earlier} earlier line(s) stand in the thread_")
+        lines.insert(0, f"_{words.counted(earlier, 'earlier line')}: see the thread_")
     return [_section("*Commands*\n" + "\n".join(lines))]
 
 
@@ -202,7 +215,7 @@ def command_line(command: CommandRecord) -> str:
 
 def _ending(command: CommandRecord) -> str:
     if not command.is_executed:
-        return f"— refused ({escaped(command.rule, 20)})"
+        return "— refused"
     if command.ended_at is None:
         return "— running"
     if command.exit_code is None:
@@ -242,14 +255,15 @@ def decision_words(approval: Approval) -> str:
 
 
 def _footer(overview: Overview, rendering: Rendering) -> Block:
-    parts = [f"resolution `{overview.resolution.id}`"]
-    approval = overview.approval
-    if approval is not None and approval.state is ApprovalState.PENDING and rendering.approvers:
-        parts.append(f"may approve: {who_may(rendering.approvers)}")
-    if approval is not None:
-        parts.append(f"permit `{approval.permit.digest[:12]}`")
+    parts = [f"id `{overview.resolution.id[:SHOWN_ID]}`"]
+    approval, assessment = overview.approval, overview.assessment
+    if approval is not None and approval.state is ApprovalState.PENDING:
+        if assessment is not None:
+            parts.append(f"{assessment.level.value} needs a person (policy {one_line(assessment.policy_version, 40)})")
+        if rendering.approvers:
+            parts.append(f"may approve: {who_may(rendering.approvers)}")
     if overview.changes:
-        parts.append(f"{overview.changes} change(s) in the snapshot")
+        parts.append(f"{words.counted(overview.changes, 'change')}, kept in a snapshot")
     return _context(" · ".join(parts))
 
 
@@ -271,11 +285,16 @@ def who_may(approvers: Sequence[str]) -> str:
 def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
     resolution, approval, signer = overview.resolution, overview.approval, rendering.signer
     elements: list[Block] = []
-    if resolution.state is State.AWAITING_APPROVAL and approval is not None:
+    if approval is not None and (resolution.state is State.AWAITING_APPROVAL or overview.rollback_question):
         digest = approval.permit.digest
         approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
-        what = f"{_title(overview)} in {resolution.request.namespace} of {overview.cluster_name}"
-        approve["confirm"] = _confirm("Approve this?", f"The agent may then: {what}.", "Approve")
+        where = f"namespace {resolution.request.namespace} of cluster {overview.cluster_name}"
+        told = (
+            f"{_title(overview)}, in {where}.\nThe agent starts at once and may do what the card lists, nothing else."
+        )
+        if overview.rollback_question:
+            told = "; ".join(_rules(approval))
+        approve["confirm"] = _confirm("Approve this?", told, "Approve")
         elements += [
             approve,
             _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, approval.id, digest), "danger"),

@@ -126,9 +126,11 @@ def _request(rest: str, token_limit: int) -> Request:
         action_type = ActionType(action.lower())
     except ValueError as error:
         known = ", ".join(one.value for one in ActionType)
-        raise InvalidInputError(f"There is no action {action[:40]!r}; there are {known}. {how}") from error
+        wrong = f"There is no action {action[:40]!r}" if action else "Say which action"
+        raise InvalidInputError(f"{wrong}; there are {known}. {how}") from error
     if not _NAMESPACE.match(namespace):
-        raise InvalidInputError(f"{namespace[:70]!r} is not the name of a namespace. {how}")
+        wrong = f"{namespace[:70]!r} is not the name of a namespace" if namespace else "Say in which namespace"
+        raise InvalidInputError(f"{wrong}. {how}")
     options, description = _options(rest)
     if not description:
         raise InvalidInputError(f"Say what is wrong, in words; name the workload if you know it. {how}")

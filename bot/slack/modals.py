@@ -137,7 +137,8 @@ def _commands(overview: Overview) -> list[View]:
     for command in overview.commands[-_SHOWN:]:
         output = f"\n{code(command.output, 600)}" if command.output.strip() else ""
         why = "" if command.is_executed else f"\n{escaped(command.reason, 400)}"
-        blocks.append(_section(f"{cards.command_line(command)}{why}{output}"))
+        judged = f"{escaped(command.verdict, 10)}, rule {escaped(command.rule, 20)}"
+        blocks.append(_section(f"{cards.command_line(command)} ({judged}){why}{output}"))
     return blocks
 
 

@@ -1,13 +1,14 @@
 """The thread of a card: one line for each thing that happened, and a message of its own for the end. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.slack import sizes, words
 from bot.slack.text import code, escaped, inline_code
 from core.history import Happened, RecordedEntry
 from core.overview import Overview
+from core.resolution import ActionType, State
 
 Block = dict[str, Any]
 LINES_PER_MESSAGE = 8
@@ -26,6 +27,10 @@ ENDS = frozenset(
         Happened.CANCELLED,
     }
 )
+
+
+_UNDOABLE = frozenset({Happened.COMPLETED, Happened.FAILED, Happened.INTERRUPTED, Happened.ROLLBACK_FAILED})
+_ASKABLE = frozenset({Happened.FAILED, Happened.INTERRUPTED, Happened.REJECTED, Happened.EXPIRED, Happened.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,18 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]
             lines = []
             continue
         told = line(one)
+        if one.entry.what is Happened.VERIFIED and _is_investigation(overview):
+            told = "🔎 An investigation changes nothing, so there is nothing to check."
         if len(lines) == LINES_PER_MESSAGE or sizes.size_of([*lines, told]) > _MESSAGE_LIMIT:
             found += _reply(seq, lines)
             lines = []
         lines.append(told)
         seq = one.seq
     return found + _reply(seq, lines)
+
+
+def _is_investigation(overview: Overview) -> bool:
+    return overview.resolution.request.action_type is ActionType.INVESTIGATION
 
 
 def _reply(seq: int, lines: Sequence[str]) -> list[Reply]:
@@ -75,8 +86,13 @@ def line(recorded: RecordedEntry) -> str:
             return f"📣 {who} asked for it {words.time_token(recorded.at)}."
         case Happened.ASSESSED:
             return f"⚖️ Assessed as *{_text(facts, 'level')}*: {'; '.join(_texts(facts, 'factors'))}."
+        case Happened.ASKED if facts.get("about") == "rollback":
+            return (
+                f"✋ Rolling back would go beyond undoing its own change, so it is asked first: "
+                f"{' '.join(_texts(facts, 'factors'))} (permit {inline_code(_text(facts, 'digest')[:12])})"
+            )
         case Happened.ASKED:
-            return f"✋ Asked for approval (permit {inline_code(_text(facts, 'digest')[:12])})."
+            return "✋ Asked for approval."
         case Happened.AUTO_APPROVED:
             return "👍 Approved by the policy: nobody needs to be asked at this risk."
         case Happened.APPROVED:
@@ -101,12 +117,16 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.INTERRUPT_ASKED:
             return f"🛑 {who} asked to stop.{_because(facts)}"
         case Happened.EXECUTION_ENDED:
-            return f"🏁 The agent ended: {escaped(_text(facts, 'ending'), 40)}."
+            ending = _text(facts, "ending")
+            return "🏁 The agent is done." if ending == "success" else f"🏁 The agent ended: {escaped(ending, 40)}."
         case Happened.VERIFIED:
             sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"
             return f"{sign} {' '.join(_texts(facts, 'sentences'))}"
+        case Happened.ROLLBACK_ASKED:
+            return f"↩️ {who} asked to roll back; the API server is asked what that would do."
         case Happened.ROLLBACK_STARTED:
-            return f"↩️ Rolling back, asked by {who}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
+            asked = f", asked by {who}" if recorded.entry.by else " by itself"
+            return f"↩️ Rolling back{asked}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
         case Happened.GRANT_ISSUED:
             held = "" if facts.get("has_value_rules") else " The cluster does *not* hold it to the approved values."
             return (
@@ -119,7 +139,8 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")
             count = len(findings) if isinstance(findings, list) else 0
-            return f"🗂️ Kept {count} piece(s) of evidence of the failed state before anything is put back."
+            kept = words.counted(count, "piece")
+            return f"🗂️ Kept {kept} of evidence of the failed state before anything is put back."
         case other:
             return f"{escaped(other.value.replace('_', ' '), 40).capitalize()} by {who}.{_because(facts)}"
 
@@ -128,20 +149,22 @@ def _judged(facts: Mapping[str, object]) -> str:
     verdict = _text(facts, "verdict")
     told = f"{words.VERDICTS.get(verdict, '❔')} {inline_code(_text(facts, 'line'), 600)} — {escaped(verdict, 10)}"
     if facts.get("is_executed"):
-        return f"{told}, runs ({escaped(_text(facts, 'rule'), 20)})"
-    return f"{told}, *refused*: {escaped(_text(facts, 'reason'), 500)}"
+        return f"{told}, runs."
+    return f"{told}, *refused* ({escaped(_text(facts, 'rule'), 20)}): {escaped(_text(facts, 'reason'), 500)}"
 
 
 def _ended(facts: Mapping[str, object]) -> str:
     exit_code = facts.get("exit_code")
-    ending = "stopped" if exit_code is None else f"exit code {exit_code}"
+    ending = "stopped" if exit_code is None else "done" if exit_code == 0 else f"exit code {exit_code}"
     output = _text(facts, "output").strip()
     return f"↳ {ending}\n{code(output, OUTPUT_LIMIT)}" if output else f"↳ {ending}, no output"
 
 
 def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
     """The last word: state, summary, what ran, what it cost, and what can still be done."""
-    sign, title = _END_WORDS[recorded.entry.what]
+    sign, title = END_WORDS[recorded.entry.what]
+    if recorded.entry.what is Happened.COMPLETED:
+        title = words.state_words(replace(overview.resolution, state=State.COMPLETED))
     facts = recorded.entry.facts
     who = f" by {escaped(recorded.entry.by.name, 80)}" if recorded.entry.by else ""
     summary = _text(facts, "summary") or _text(facts, "reason") or overview.resolution.summary or ""
@@ -151,20 +174,26 @@ def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
     if isinstance(steps, list) and steps:
         told = [f"• {escaped(str(one.get('sentence')), 300)}" for one in steps[:10] if isinstance(one, dict)]
         blocks.append(_section("*What was put back*\n" + "\n".join(told)))
-    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _totals(overview)}]})
+    figures = " · ".join([_totals(overview), *_next(recorded.entry.what, overview)])
+    blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": figures}]})
     return Reply(recorded.seq, escaped(f"{sign} {title}: {summary}", 600), blocks)
 
 
 def _totals(overview: Overview) -> str:
     ran = sum(1 for one in overview.commands if one.is_executed)
     refused = len(overview.commands) - ran
-    parts = [f"{ran} command(s) ran", f"{refused} refused", words.used(overview.usage)]
-    if overview.changes:
-        parts.append(f"{overview.changes} change(s) in the snapshot")
-    return " · ".join(parts)
+    changes = words.counted(overview.changes, "change") if overview.changes else "nothing was changed"
+    return " · ".join([f"{words.counted(ran, 'command')} ran, {refused} refused", changes, words.used(overview.usage)])
 
 
-_END_WORDS = {
+def _next(what: Happened, overview: Overview) -> list[str]:
+    """What can still be done, by the buttons of the card."""
+    if what in _UNDOABLE and overview.changes:
+        return ["*Roll back…* on the card first shows what an undo would do"]
+    return ["*Ask again* on the card asks once more"] if what in _ASKABLE else []
+
+
+END_WORDS = {
     Happened.COMPLETED: ("✅", "Resolved"),
     Happened.FAILED: ("❌", "Failed"),
     Happened.INTERRUPTED: ("🛑", "Interrupted"),

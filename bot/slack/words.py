@@ -1,6 +1,6 @@
 """The words and signs of states, levels and verdicts on cards and in threads."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.resolution import ActionType, Resolution, State
@@ -41,9 +41,22 @@ def state_words(resolution: Resolution) -> str:
 
 
 def time_token(at: datetime) -> str:
-    """Shown in each reader's own time zone."""
+    """Day and time in each reader's own time zone: cards are read the morning after, too."""
     seconds = int(at.timestamp())
-    return f"<!date^{seconds}^{{time_secs}}|{at:%H:%M:%S} UTC>"
+    return f"<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{at:%Y-%m-%d %H:%M:%S} UTC>"
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number:,} {one if number == 1 else more or f'{one}s'}"
+
+
+def length(span: timedelta) -> str:
+    """A time limit as people say it, rounded down to its larger unit."""
+    seconds = int(span.total_seconds())
+    if seconds < 2 * 60:
+        return counted(seconds, "second")
+    return counted(seconds // 60, "minute") if seconds < 2 * 3_600 else counted(seconds // 3_600, "hour")
 
 
 def money(usd: Decimal) -> str:

@@ -6,11 +6,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from core.cluster.client import KubernetesCluster
+from core.cluster.touching import Finder
+from core.effects import Judged
 from core.errors import NotAllowedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
-from core.snapshot import Manifest
+from core.snapshot import Manifest, Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,19 @@ class ClusterAtWork:
         return await self.reader.workload(resource)
 
     async def read(self, resource: Resource) -> Manifest | None:
-        return await self.keeper.read(resource)
+        return await (self.reader if resource.namespace is None else self.keeper).read(resource)
+
+    async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
+        keeping = self.keeper.asking(judged, folder=folder, namespace=namespace)
+        trying = self.preview.asking(judged, folder=folder, namespace=namespace)
+
+        async def ask(argv: tuple[str, ...]) -> str:
+            return await (keeping if argv[1] == "get" else trying)(argv)
+
+        return await Finder(self.keeper.api, self.keeper, ask).find(judged, namespace)
+
+    async def touched_by_deletion(self, resource: Resource) -> Sequence[Manifest]:
+        return await self.keeper.touched_by_deletion(resource)
 
     async def check_kept(self, resource: Resource) -> None:
         if resource.namespace is not None and not any(fnmatchcase(resource.namespace, one) for one in self.namespaces):

@@ -16,14 +16,17 @@ from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
 from core.cluster.runner import Runner
+from core.cluster.touching import Ask, Finder
+from core.effects import Judged
 from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.redaction import redact
 from core.resources import Resource, Workload
-from core.snapshot import Manifest
+from core.snapshot import Manifest, Touched
 
 HELM_SECONDS = 120.0
+TRY_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -149,6 +152,25 @@ class KubernetesCluster:
 
     async def touched_by_deletion(self, resource: Resource) -> Sequence[Manifest]:
         return await discovery.touched_by_deletion(self.api, resource)
+
+    async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
+        return await Finder(self.api, self, self.asking(judged, folder=folder, namespace=namespace)).find(
+            judged, namespace
+        )
+
+    def asking(self, judged: Judged, *, folder: Path, namespace: str) -> Ask:
+        """Runs lines that change nothing, to find out about `judged`."""
+        is_secret = bool(judged.kinds & {"Secret", "unknown", "unread"})
+
+        async def ask(argv: tuple[str, ...]) -> str:
+            kubeconfig = self.credentials.for_kubectl(namespace)
+            done = await self.runner.ask(argv, kubeconfig=kubeconfig, folder=folder, seconds=TRY_SECONDS)
+            if done.exit_code != 0:
+                why = "the answer may quote a Secret and is kept back" if is_secret else redact(done.output[-500:])
+                raise StepFailedError(f"The API server refuses it in a dry run: {why.strip()}")
+            return done.output
+
+        return ask
 
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         if not resource.uid:

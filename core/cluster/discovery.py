@@ -1,7 +1,7 @@
 """What deleting an object would take with it, found by the API server's discovery and by ownership, not `get all`."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import yaml
@@ -9,7 +9,7 @@ import yaml
 from core import owners, recreation
 from core.cluster.api import KubernetesApi
 from core.cluster.kinds import Kind
-from core.errors import NotFoundError, UnavailableError, first_of
+from core.errors import NotFoundError, StepFailedError, first_of
 from core.helm_releases import Release, release_of
 from core.resources import Resource
 from core.snapshot import Manifest
@@ -24,24 +24,48 @@ class Reader(Protocol):
 
 
 _AT_ONCE = 8
+_MOST = 10_000
+_MEASURED = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
+"""Groups of numbers, not objects; their server may be away for long."""
 _DISCOVERY = Kind("APIResourceList", "v1", "resources", is_namespaced=False)
 
 
-async def touched_by_deletion(api: KubernetesApi, target: Resource) -> tuple[Manifest, ...]:
-    """What would go with `target`, but not itself: what is made again last comes first, as undo goes backwards.
+async def touched_by_deletion(api: KubernetesApi, *targets: Resource) -> tuple[Manifest, ...]:
+    """What would go with `targets`, but not themselves: what is made again last comes first, as undo goes backwards.
 
     Objects that a living controller makes again, and kinds that others derive, are left out. Whatever error reading one
     kind ends in is raised: what cannot be shown cannot be put back.
     """
-    match target.kind:
-        case "Namespace":
-            found = await _objects(api, target.name, is_wanted=lambda _: True)
-        case "CustomResourceDefinition":
-            found = await _custom_objects(api, target)
-        case _:
-            found = await _objects(api, target.namespace, is_wanted=lambda one: _is_owned_by(one, target.uid))
-    kept = [one for one in found if one["kind"] not in recreation.DERIVED and not owners.has_controller(one)]
+    found: dict[str, dict[str, Any]] = {}
+    owning: dict[str | None, set[str]] = {}
+    for target in targets:
+        match target.kind:
+            case "Namespace":
+                taken = await _objects(api, target.name)
+            case "CustomResourceDefinition":
+                taken = await _custom_objects(api, target)
+            case "Pod":
+                taken = []  # owns only the claims of its ephemeral volumes, which end with it
+            case _:
+                taken = []
+                owning.setdefault(target.namespace, set()).add(str(target.uid))
+        found |= {_uid(one): one for one in taken}
+    for namespace, uids in owning.items():
+        found |= {_uid(one): one for one in _owned_by(await _objects(api, namespace), uids)}
+    gone = {str(target.uid) for target in targets}
+    kept = [one for uid, one in found.items() if uid not in gone and not owners.has_controller(one)]
     return tuple(sorted(kept, key=lambda one: -recreation.creation_rank(one["kind"])))
+
+
+def _owned_by(objects: Sequence[dict[str, Any]], uids: set[str]) -> list[dict[str, Any]]:
+    """What belongs to any of `uids`, and what belongs to that."""
+    owned: dict[str, dict[str, Any]] = {}
+    size = -1
+    while size != len(owned):
+        size = len(owned)
+        above = uids | owned.keys()
+        owned |= {_uid(one): one for one in objects if _owner_uids(one) & above}
+    return list(owned.values())
 
 
 async def objects_of_release(reader: Reader, release: Release) -> tuple[Manifest, ...]:
@@ -63,7 +87,8 @@ async def objects_of_release(reader: Reader, release: Release) -> tuple[Manifest
 async def served_kinds(api: KubernetesApi, *, is_namespaced: bool) -> tuple[Kind, ...]:
     """Every kind that can be listed, in the version that the API server prefers."""
     groups = await api.send("GET", _DISCOVERY, path="/apis", namespace=None)
-    versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups.get("groups") or [])]
+    preferred = [group["preferredVersion"]["groupVersion"] for group in groups.get("groups") or []]
+    versions = ["v1", *(one for one in preferred if one.partition("/")[0] not in _MEASURED)]
     found: list[Kind] = []
     for version in versions:
         found += await _kinds_of(api, version)
@@ -74,8 +99,8 @@ async def _kinds_of(api: KubernetesApi, version: str) -> list[Kind]:
     path = f"/apis/{version}" if "/" in version else f"/api/{version}"
     try:
         answer = await api.send("GET", _DISCOVERY, path=path, namespace=None)
-    except (NotFoundError, UnavailableError):
-        return []  # an aggregated API whose server is away: its objects cannot be deleted either
+    except NotFoundError:
+        return []
     return [
         Kind(one["kind"], version, one["name"], is_namespaced=one.get("namespaced") is True)
         for one in answer.get("resources") or []
@@ -83,11 +108,11 @@ async def _kinds_of(api: KubernetesApi, version: str) -> list[Kind]:
     ]
 
 
-async def _objects(
-    api: KubernetesApi, namespace: str | None, *, is_wanted: Callable[[Manifest], bool]
-) -> list[dict[str, Any]]:
-    kinds = [kind for kind in await served_kinds(api, is_namespaced=True) if kind.name not in recreation.DERIVED]
-    return await _listed(api, kinds, namespace, is_wanted=is_wanted)
+async def _objects(api: KubernetesApi, namespace: str | None) -> list[dict[str, Any]]:
+    """All of a namespace; without one all of the cluster, since what is cluster-wide may own anything."""
+    scopes = (True,) if namespace is not None else (True, False)
+    served = [kind for scope in scopes for kind in await served_kinds(api, is_namespaced=scope)]
+    return await _listed(api, [kind for kind in served if kind.name not in recreation.DERIVED], namespace)
 
 
 async def _custom_objects(api: KubernetesApi, target: Resource) -> list[dict[str, Any]]:
@@ -100,19 +125,21 @@ async def _custom_objects(api: KubernetesApi, target: Resource) -> list[dict[str
         spec["names"]["plural"],
         is_namespaced=spec["scope"] == "Namespaced",
     )
-    return await _listed(api, [kind], None, is_wanted=lambda _: True)
+    return await _listed(api, [kind], None)
 
 
-async def _listed(
-    api: KubernetesApi, kinds: Sequence[Kind], namespace: str | None, *, is_wanted: Callable[[Manifest], bool]
-) -> list[dict[str, Any]]:
+async def _listed(api: KubernetesApi, kinds: Sequence[Kind], namespace: str | None) -> list[dict[str, Any]]:
     """Items of a list say neither kind nor apiVersion, so both are written into them."""
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def listed(kind: Kind) -> list[dict[str, Any]]:
         async with room:
-            items = await api.list(kind, namespace, limit=10_000)
-        return [{**one, "kind": kind.name, "apiVersion": kind.api_version} for one in items if is_wanted(one)]
+            items = await api.list(kind, namespace, limit=_MOST + 1)
+        if len(items) > _MOST:
+            raise StepFailedError(
+                f"There are more than {_MOST:,} objects of kind {kind.name}; that is too many to keep."
+            )
+        return [{**one, "kind": kind.name, "apiVersion": kind.api_version} for one in items]
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -122,6 +149,9 @@ async def _listed(
     return [one for task in asked for one in task.result()]
 
 
-def _is_owned_by(one: Manifest, uid: str | None) -> bool:
-    references = one["metadata"].get("ownerReferences") or []
-    return uid is not None and any(reference.get("uid") == uid for reference in references)
+def _uid(one: Manifest) -> str:
+    return str(one["metadata"].get("uid"))
+
+
+def _owner_uids(one: Manifest) -> set[str]:
+    return {str(reference.get("uid")) for reference in one["metadata"].get("ownerReferences") or []}

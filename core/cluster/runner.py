@@ -14,6 +14,7 @@ from core.errors import InvalidInputError, StepFailedError, UnavailableError
 from core.ports import CommandResult
 
 OUTPUT_LIMIT = 48_000
+_ANSWER_LIMIT = 16_000_000
 FILTERS = ("cat", "column", "cut", "grep", "head", "jq", "nl", "sort", "tac", "tail", "tr", "uniq", "wc")
 _FOLDERS = (Path("/usr/bin"), Path("/bin"))
 _SETPRIV = Path("/usr/bin/setpriv")
@@ -74,6 +75,11 @@ class Runner:
         """InvalidInputError where a program is not of the table. Cancelling, or `seconds`, kills every process."""
         return await self._run(self._argvs(stages), kubeconfig=kubeconfig, folder=folder, seconds=seconds)
 
+    async def ask(self, argv: tuple[str, ...], *, kubeconfig: bytes, folder: Path, seconds: float) -> CommandResult:
+        """As run, of one kubectl line whose whole answer counts: nothing of it is for people to read."""
+        argvs = self._argvs((argv,))
+        return await self._run(argvs, kubeconfig=kubeconfig, folder=folder, seconds=seconds, limit=_ANSWER_LIMIT)
+
     async def run_helm(self, arguments: Sequence[str], *, kubeconfig: bytes, seconds: float) -> CommandResult:
         """For undo only, never a line of an agent's. StepFailedError where there is no helm."""
         if self._helm is None:
@@ -82,11 +88,19 @@ class Runner:
             [[str(self._helm), *arguments]], kubeconfig=kubeconfig, folder=self._home, seconds=seconds
         )
 
-    async def _run(self, argvs: list[list[str]], *, kubeconfig: bytes, folder: Path, seconds: float) -> CommandResult:
+    async def _run(
+        self,
+        argvs: list[list[str]],
+        *,
+        kubeconfig: bytes,
+        folder: Path,
+        seconds: float,
+        limit: int = OUTPUT_LIMIT,
+    ) -> CommandResult:
         if not os.access(folder, os.X_OK):
             raise StepFailedError("The workspace folder of this resolution is gone; nothing was run.")
         started: list[asyncio.subprocess.Process] = []
-        output = _Output()
+        output = _Output(limit)
         try:
             with _kubeconfig_file(kubeconfig, self._home) as (name, fds):
                 async with asyncio.timeout(seconds):
@@ -158,7 +172,8 @@ class Runner:
 class _Output:
     """Reads what all stages write, keeps the beginning, and goes on reading so that nobody blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._kept = bytearray()
         self._is_cut = False
         self._reader: asyncio.StreamReader | None = None
@@ -177,15 +192,15 @@ class _Output:
 
     async def drain(self) -> None:
         while self._reader is not None and (chunk := await self._reader.read(65_536)):
-            room = OUTPUT_LIMIT * 4 - len(self._kept)
+            room = self._limit * 4 - len(self._kept)
             self._is_cut = self._is_cut or len(chunk) > room
             self._kept += chunk[: max(0, room)]
 
     def text(self) -> str:
         """NULs are dropped: databases refuse them."""
         text = self._kept.decode("utf-8", errors="replace").replace("\0", "")
-        if self._is_cut or len(text) > OUTPUT_LIMIT:
-            return text[: OUTPUT_LIMIT - len(_CUT)] + _CUT
+        if self._is_cut or len(text) > self._limit:
+            return text[: self._limit - len(_CUT)] + _CUT
         return text
 
     def close(self) -> None:

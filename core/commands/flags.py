@@ -18,8 +18,8 @@ Known = dict[str, tuple[str, str]]
 class Invocation:
     """A command taken apart. `flags` holds every value given, in order, by the flag's long name.
 
-    A bare bool flag has the value "true"; a bare optional one (`--dry-run`) has "". `words` are those that belong to
-    no flag; `dash` of them stand before `--`, None where there is no `--`.
+    A bare bool flag has the value "true", and so has a bare optional one (`--dry-run`). `words` are those that belong
+    to no flag; `dash` of them stand before `--`, None where there is no `--`.
     """
 
     program: str
@@ -70,16 +70,21 @@ class FlagTable:
         return known.get(letter)
 
 
-_DRY = frozenset({"", "true", "client", "server"})
-_NOT_DRY = frozenset({None, "none", "false"})
+_DRY = frozenset({"client", "server"}) | (_BOOLS - _OFF)
+_NOT_DRY = frozenset({"none"}) | _OFF
 
 
 def is_dry_run(invocation: Invocation, table: FlagTable) -> bool:
-    """R9: the last value counts; bare and "true" mean client; a verb that does not know the flag is not dry."""
+    """R9: the last value counts; bare and "true" mean client; a verb that does not know the flag is not dry.
+
+    The empty value is refused: helm takes it for no dry run at all.
+    """
     given = invocation.last("dry-run")
-    if given not in _NOT_DRY | _DRY:
+    if given is None or given in _NOT_DRY:
+        return False
+    if given not in _DRY:
         raise Refused("R9", f"--dry-run={given!r} is not known; there are client, server and none.")
-    return given in _DRY and "dry-run" in table.verbs.get(invocation.verb, {})
+    return "dry-run" in table.verbs.get(invocation.verb, {})
 
 
 def load_table(file: Path, *, reads_underscores: bool) -> FlagTable:
@@ -149,7 +154,7 @@ class _Reader:
         name = self._long_name(name)
         kind = self._kind(name)
         if not has_value:
-            value = self._value(f"--{name}") if kind == "value" else "true" if kind == "bool" else ""
+            value = self._value(f"--{name}") if kind == "value" else "true"
         self._add(name, value, kind)
 
     def _short(self, letters: str) -> None:

@@ -16,7 +16,10 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _SHELL_SIGNS = re.compile(r"[(){}<>;&!|`$\\]")
 _PARSER = Parser(Language(tree_sitter_bash.language()))
 _PLAIN = re.compile(r"[\x20-\x7e]+")
-_WORD = re.compile(r"[^\s\\$`*?\[\]{}~!#&;|<>()'\"]+")
+_WORD = re.compile(r"[^\s\\$`*?\[\]{}~&;|<>()'\"]+")
+_EXPANDED_BRACES = re.compile(r",|\.\.")
+"""What makes bash expand a brace; any other, as in {.status.phase}, it leaves as it stands."""
+_ESCAPED = re.compile(r"\\([\\$`\"])")
 _HARMLESS_REDIRECT = re.compile(r"[12]?>>? ?/dev/null|&>>? ?/dev/null|< ?/dev/null|2>&1|[12]?>&[12]")
 """Nothing is written by these: output and errors come back together, whatever the line says (R1c)."""
 _INSIDE = frozenset({"command", "pipeline", "redirected_statement"})
@@ -47,9 +50,12 @@ def parse_line(line: str) -> tuple[tuple[str, ...], ...]:
     root = _PARSER.parse(text.encode()).root_node
     if root.has_error:
         raise Refused("R1h", "The line cannot be parsed; check its quotes.")
-    if len(root.children) != 1:
-        raise Refused("R1a", "One command at a time, without ;, & or comments: run several one after the other.")
-    stages = tuple(_stages(root.children[0]))
+    commands = [child for child in root.children if child.type != "comment"]
+    if not commands:
+        raise Refused("R1h", "There is no command, only a comment.")
+    if len(commands) != 1:
+        raise Refused("R1a", "One command at a time, without ; or &: run several one after the other.")
+    stages = tuple(_stages(commands[0]))
     if len(stages) > MAX_STAGES:
         raise Refused("R1h", f"At most {MAX_STAGES} commands in one pipe.")
     return stages
@@ -93,23 +99,25 @@ def _command(node: Node) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _value(node: Node) -> str:
-    """What bash would make of the node, where that needs no expansion at all."""
+def _value(node: Node, allowed: str = "") -> str:
+    """What bash would make of the node, where that needs no expansion at all; `allowed` stand for themselves."""
     text = _text(node)
     match node.type:
         case "word" | "number" | "test_operator" | "=" | "==":
-            if not _WORD.fullmatch(text):
+            if text not in {*allowed} and not _WORD.fullmatch(text):
                 raise Refused("R1b", f"Put {text!r} into single quotes: it holds characters a shell would expand.")
             return text
         case "raw_string":
             return text[1:-1]
         case "string":
             inner = text[1:-1]
-            if any(sign in inner for sign in "\\$`!"):
+            if any(sign in _ESCAPED.sub("", inner) for sign in "$`"):
                 raise Refused("R1b", "Nothing is expanded inside double quotes: use single quotes and write it out.")
-            return inner
+            return _ESCAPED.sub(r"\1", inner)
         case "concatenation":
-            return "".join(_value(child) for child in node.children)
+            bare = "".join(_text(child) for child in node.children if child.type == "word")
+            braces = "" if _EXPANDED_BRACES.search(bare) else "{}"
+            return "".join(_value(child, braces) for child in node.children)
         case _:
             raise Refused("R1b", f"No {node.type.replace('_', ' ')}: write the value out, nothing is computed here.")
 

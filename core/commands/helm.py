@@ -5,7 +5,7 @@ from pathlib import Path
 from core.commands.flags import Invocation, is_dry_run, load_table, parse_invocation
 from core.commands.grammar import Refused
 from core.commands.local_files import is_address, refuse_addresses, refuse_foreign_files
-from core.commands.targets import namespace_of
+from core.commands.targets import namespace_of, refuse_odd_namespaces
 from core.commands.verdicts import Reasons, Verdict
 from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
@@ -40,10 +40,13 @@ _CHANGES = {
 
 def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
     """`arguments` are those after the program. Refused for DENY."""
+    if arguments[:1] == ("help",):
+        return Verdict(RiskLevel.LOW, "R10", "It only prints help.")
     invocation = parse_invocation("helm", arguments, HELM, _refuse_identity)
     verb = invocation.verb
     if invocation.is_on("help") and (verb not in HELM.groups or not invocation.words):
         return Verdict(RiskLevel.LOW, "R10", "It only prints help.")
+    refuse_odd_namespaces(invocation)
     where = namespace_of(invocation, namespace)
     refuse_addresses(invocation)
     if verb in _UNVEILING:

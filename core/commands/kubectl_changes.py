@@ -8,7 +8,7 @@ from core.commands.kinds import CLUSTER_KINDS, CUSTOM_KINDS, IDENTITY_KINDS
 from core.commands.kubectl_pods import judge_in_pod, judge_overrides
 from core.commands.local_files import Files, is_address, named_files
 from core.commands.manifests import UnreadableError, documents, field_reasons, judge_manifest
-from core.commands.targets import Targets, check_names, has_selector, namespace_of, targets_of, without_pairs
+from core.commands.targets import Targets, check_names, has_selector, namespaces_of, targets_of, without_pairs
 from core.commands.verdicts import Reasons
 from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
@@ -29,8 +29,7 @@ def reach(invocation: Invocation, namespace: str, files: Files | None) -> Reason
     """Every reason why the line is not LOW; at least one. Refused for what nobody may approve."""
     reasons = Reasons()
     _judge_verb(invocation, reasons, files)
-    where = namespace_of(invocation, namespace)
-    if where in SYSTEM_NAMESPACES:
+    for where in sorted(namespaces_of(invocation, namespace) & SYSTEM_NAMESPACES):
         reasons.add(CRITICAL, "R8", f"A change in {where} touches the cluster itself.")
     if invocation.is_on("all-namespaces"):
         reasons.add(CRITICAL, "R8", "It reaches into every namespace.")
@@ -165,14 +164,14 @@ def _delete(invocation: Invocation, reasons: Reasons, files: Files | None) -> No
 
 
 def _is_forced(invocation: Invocation) -> bool:
-    """A grace of a second or less; any other number of digits is the pod's own or longer."""
+    """A grace of a second or less; -1 is the pod's own."""
     given = invocation.last("grace-period")
-    return given is not None and (not given.isdigit() or int(given[:6]) <= 1)
+    return given not in {None, "-1"} and (not given.isdigit() or int(given[:6]) <= 1)
 
 
 def _judge_cascade(invocation: Invocation, reasons: Reasons) -> None:
     cascade = invocation.last("cascade")
-    if cascade is not None and cascade not in {"", "background", "foreground", "true"}:
+    if cascade is not None and cascade not in {"background", "foreground", "true"}:
         reasons.add(CRITICAL, "R8", "--cascade=orphan leaves the dependants behind.")
 
 
@@ -181,7 +180,7 @@ def _from_files(invocation: Invocation, reasons: Reasons, files: Files | None) -
     verb = invocation.verb
     if invocation.is_on("edit"):
         raise Refused("R5", "--edit opens an editor; there is none here.")
-    if invocation.words:
+    if invocation.words and invocation.dash != 0:
         raise Refused("R12", f"kubectl {verb} takes no word {invocation.words[0]!r}.")
     if not {"filename", "kustomize"} & invocation.flags.keys():
         raise Refused("R12", f"kubectl {verb} needs -f FILE.")
@@ -212,9 +211,10 @@ def _judge_created(invocation: Invocation, reasons: Reasons) -> None:
 
 def _patch(invocation: Invocation, reasons: Reasons, files: Files | None) -> None:
     _judge_ordinary(invocation, reasons, files)
-    if (invocation.last("subresource") or "").lower() == "scale":
+    subresource = (invocation.last("subresource") or "").lower()
+    if subresource == "scale":
         reasons.add(HIGH, "R7", "A patch of the scale subresource is scaling.")
-    elif "subresource" in invocation.flags:
+    elif subresource not in {"", "status", "resize"}:
         reasons.add(HIGH, "R6", "A patch of a subresource is more than an ordinary change.")
     if invocation.is_on("force"):
         reasons.add(CRITICAL, "R8", "A forced patch.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from core.commands.flags import Invocation
 from core.commands.grammar import Refused
 from core.commands.kinds import WORKLOADS
-from core.commands.targets import Targets, targets_of
+from core.commands.targets import Targets, is_namespace, targets_of
 from core.effects import Change, Effect
 
 _SCALABLE = frozenset({"Deployment", "StatefulSet"})
@@ -36,7 +36,7 @@ def effects_of(invocation: Invocation, namespace: str) -> tuple[Effect, ...]:
         words = tuple(word for word in words if "=" not in word)
     effect = _MAKERS[invocation.verb](invocation, targets_of(words), namespace)
     is_plain = invocation.flags.keys() - {"dry-run"} <= _EVERYWHERE | allowed
-    return (effect,) if effect is not None and is_plain else ()
+    return (effect,) if effect is not None and is_plain and is_namespace(namespace) else ()
 
 
 def _delete(invocation: Invocation, targets: Targets, namespace: str) -> Effect | None:

@@ -30,6 +30,10 @@ _DESTRUCTIVE = frozenset(
         ),
         *("mv", "tee", "sed", "find", "xargs", "drop", "delete", "flushall", "flushdb", "dropdb", "kubectl", "helm"),
         *("etcdctl", "nsenter", "chroot", "systemctl", "service", "crictl", "ctr", "docker", "su", "sudo"),
+        *("remove", "remove-files", "purge", "destroy", "erase", "wipe", "format", "clean", "prune", "reset", "drop"),
+        *("stop", "quit", "sysctl", "swapoff", "parted", "blkdiscard", "fallocate", "lvremove", "vgremove", "dmsetup"),
+        *("userdel", "passwd", "chpasswd", "crontab", "apt", "apt-get", "apk", "yum", "dnf", "dpkg", "rpm", "pip"),
+        *("curl", "wget", "nc", "ncat", "socat", "ssh", "scp", "sftp", "ftp", "telnet"),
     }
 )
 _INTERPRETERS = re.compile(
@@ -68,12 +72,12 @@ def _judge_inner(words: tuple[str, ...], reasons: Reasons) -> None:
     if not words:
         return
     program = words[0].rpartition("/")[2].lower()
-    parts = {part.lower() for word in words for part in _WORD.findall(word)}
+    parts = {part.lower().strip("-") for word in words for part in _WORD.findall(word)}
     if _INTERPRETERS.fullmatch(program):
         reasons.add(
             RiskLevel.CRITICAL, "R5", f"{program} in the pod may do anything: what it is told is not read here."
         )
-    elif program.startswith("mkfs") or parts & _DESTRUCTIVE:
+    elif parts & _DESTRUCTIVE or any(part.startswith(("mkfs", "mke2fs")) for part in parts):
         reasons.add(RiskLevel.CRITICAL, "R5", "The command in the pod destroys or moves something.")
 
 

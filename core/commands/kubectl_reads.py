@@ -5,6 +5,8 @@ import re
 from core.commands.flags import Invocation
 from core.commands.grammar import Refused
 from core.commands.kinds import kind_of
+from core.commands.kubectl import KUBECTL
+from core.commands.local_files import named_files
 
 READS = frozenset(
     {
@@ -27,7 +29,17 @@ READS = frozenset(
         *("apply view-last-applied", "kustomize"),
     }
 )
-_TYPED = frozenset({"get", "describe", "wait", "rollout status", "rollout history", "apply view-last-applied"})
+_TYPED = frozenset(
+    {"get", "describe", "wait", "rollout status", "rollout history", "apply view-last-applied", "annotate"}
+)
+_HARMLESS_ALOUD = frozenset(
+    {
+        *("top", "top pod", "top node", "logs", "events", "api-resources", "api-versions", "version", "explain"),
+        *("auth can-i", "auth whoami", "get", "wait", "rollout status", "rollout history", "apply view-last-applied"),
+    }
+)
+"""Not describe: that of a ServiceAccount asks for the Secrets, too."""
+_HARMLESS_ORDER = frozenset({".metadata.name", ".metadata.namespace", ".metadata.creationTimestamp", ".type"})
 _FORMATS = frozenset({"", "wide", "name", "yaml", "json", "kyaml", "plaintext", "plaintext-openapiv2"})
 _NAMES_ONLY = frozenset({"", "wide", "name"})
 _TEMPLATES = ("jsonpath", "jsonpath-as-json", "custom-columns", "go-template", "template")
@@ -47,6 +59,9 @@ _FOLDER_WORDS = re.compile(r"(\./)?[A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*
 def check_read(invocation: Invocation) -> None:
     """Refused where a reading verb would print or write more than R3 and R4 let it."""
     verb = invocation.verb
+    if verb not in READS:
+        _check_listing(invocation)
+        return
     if "raw" in invocation.flags and verb == "get":
         _check_raw(invocation)
     if "output-directory" in invocation.flags:
@@ -60,16 +75,26 @@ def check_read(invocation: Invocation) -> None:
         raise Refused("R4", "Secrets are listed by name only; their values are nobody's to read here.")
 
 
+def _check_listing(invocation: Invocation) -> None:
+    """--list of label and set env shows names and plain values; annotations may hold a whole object, as applied."""
+    if invocation.verb == "annotate" and not is_local(invocation) and "Secret" in _kinds(invocation):
+        raise Refused("R4", "The annotations of a Secret may hold its values.")
+
+
+def is_local(invocation: Invocation) -> bool:
+    """--local transforms text and asks no server."""
+    return invocation.is_on("local") and "local" in KUBECTL.verbs.get(invocation.verb, {})
+
+
 def check_output(invocation: Invocation) -> None:
     """For every verb: formats that read local files, requests printed whole, flags that unveil values."""
     for (verb, name), (rule, sentence) in _TOO_MUCH.items():
         if invocation.verb == verb and invocation.is_on(name):
             raise Refused(rule, sentence)
-    for level in invocation.flags.get("v", ()):
-        if not level.isdigit() or int(level[:4]) >= _LEAST_VERBOSE_BODIES:
-            raise Refused("R4", "Verbose output from level 7 would print whole requests and answers.")
-    if "vmodule" in invocation.flags:
-        raise Refused("R4", "Verbose output would print whole requests and answers.")
+    if "vmodule" in invocation.flags or not all(level.isdigit() for level in invocation.flags.get("v", ())):
+        raise Refused("R4", "Give one level of verbose output, -v=0 to -v=9.")
+    if is_verbose(invocation) and not _names_its_kinds(invocation):
+        raise Refused("R4", "Verbose output from level 7 prints whole answers, and these may hold Secrets' values.")
     for given in invocation.flags.get("output", ()) if _prints_formats(invocation.verb) else ():
         _check_format(given)
 
@@ -79,6 +104,17 @@ def _prints_formats(verb: str) -> bool:
     return verb != "kustomize"
 
 
+def is_verbose(invocation: Invocation) -> bool:
+    """Whether requests and answers are printed whole."""
+    return any(int(level[:4]) >= _LEAST_VERBOSE_BODIES for level in invocation.flags.get("v", ()) if level.isdigit())
+
+
+def _names_its_kinds(invocation: Invocation) -> bool:
+    """Verbs whose every object is of a kind that stands in the line, and is looked at there."""
+    has_files = any(True for _ in named_files(invocation))
+    return invocation.verb in _HARMLESS_ALOUD and not has_files and "raw" not in invocation.flags
+
+
 def prints_values(invocation: Invocation) -> bool:
     """Whether the output shows more of an object than its name and columns."""
     return (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
@@ -86,13 +122,13 @@ def prints_values(invocation: Invocation) -> bool:
 
 def _looks_into_values(invocation: Invocation) -> bool:
     """Prints fields, orders by them, or waits until one has a value: each tells what a field holds."""
+    if is_verbose(invocation) or invocation.verb == "apply view-last-applied":
+        return True
     if invocation.verb == "describe":
         return False
-    if invocation.verb == "apply view-last-applied":
-        return True
     return (
         prints_values(invocation)
-        or "sort-by" in invocation.flags
+        or not _HARMLESS_ORDER.issuperset(one.strip("{}") for one in invocation.flags.get("sort-by", ()))
         or any(one.startswith("jsonpath") for one in invocation.flags.get("for", ()))
     )
 

@@ -5,10 +5,10 @@ from core.commands.grammar import Refused
 from core.commands.kubectl import KUBECTL, parse_kubectl
 from core.commands.kubectl_changes import reach
 from core.commands.kubectl_effects import effects_of
-from core.commands.kubectl_reads import READS, check_output, check_read, prints_values
+from core.commands.kubectl_reads import READS, check_output, check_read, is_local, is_verbose, prints_values
 from core.commands.local_files import Files, named_files, refuse_addresses, refuse_foreign_files
 from core.commands.manifests import UnreadableError, judge_manifest
-from core.commands.targets import namespace_of
+from core.commands.targets import namespace_of, namespaces_of, refuse_odd_namespaces
 from core.commands.verdicts import Reasons, Verdict
 from core.risk_levels import RiskLevel
 
@@ -21,8 +21,7 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
     check_output(invocation)
     where = namespace_of(invocation, namespace)
     if invocation.verb in READS or is_local(invocation) or _lists(invocation):
-        if invocation.verb in READS:
-            check_read(invocation)
+        check_read(invocation)
         rule, sentence, kinds = "R3", "It only reads.", _kinds_in_files(invocation, files)
         verdict = Verdict(RiskLevel.LOW, rule, sentence)
     else:
@@ -36,6 +35,7 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
             verdict = Verdict(worst.risk, worst.rule, worst.sentence, effects)
     refuse_addresses(invocation)
     _check_secrets(invocation, kinds, has_files=files is not None)
+    refuse_odd_namespaces(invocation, is_change=verdict.risk is not RiskLevel.LOW)
     if verdict.risk is RiskLevel.LOW:
         refuse_foreign_files(invocation)
     return Verdict(
@@ -43,16 +43,11 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
         rule=verdict.rule,
         sentence=verdict.sentence,
         effects=verdict.effects,
-        namespaces=frozenset({"*"} if invocation.is_on("all-namespaces") else {where}),
+        namespaces=namespaces_of(invocation, namespace),
         kinds=frozenset(kinds),
         verb=f"kubectl {invocation.verb}",
         paths=_paths(invocation),
     )
-
-
-def is_local(invocation: Invocation) -> bool:
-    """--local transforms text and asks no server."""
-    return invocation.is_on("local") and "local" in KUBECTL.verbs.get(invocation.verb, {})
 
 
 def _lists(invocation: Invocation) -> bool:
@@ -78,8 +73,7 @@ def _kinds_in_files(invocation: Invocation, files: Files | None) -> set[str]:
 
 def _check_secrets(invocation: Invocation, kinds: set[str], *, has_files: bool) -> None:
     """R4 for every verb: what is printed with -o yaml and the like is the live object, not the line's."""
-    shows = prints_values(invocation) or invocation.verb == "apply view-last-applied"
-    if not shows or invocation.verb.startswith("create ") or is_local(invocation) or invocation.verb == "kustomize":
+    if not _shows_values(invocation) or is_local(invocation) or invocation.verb == "kustomize":
         return
     if "Secret" in kinds:
         raise Refused("R4", "The output would show a Secret's values; leave -o out.")
@@ -87,6 +81,17 @@ def _check_secrets(invocation: Invocation, kinds: set[str], *, has_files: bool) 
         raise Refused("R4", "The output could show a Secret's values, since the file was not read; leave -o out.")
     if "unknown" in kinds:
         raise Refused("R4", "The output could show values of a kind this gate does not know; leave -o out.")
+
+
+def _shows_values(invocation: Invocation) -> bool:
+    """What create prints stands in the line itself, but for the files that a verbose request shows whole."""
+    if is_verbose(invocation):
+        return True
+    if invocation.verb.startswith("create "):
+        return False
+    if invocation.verb == "annotate" and invocation.is_on("list"):
+        return True
+    return prints_values(invocation) or invocation.verb == "apply view-last-applied"
 
 
 def _paths(invocation: Invocation) -> tuple[str, ...] | None:

@@ -21,7 +21,19 @@ _IDENTITY = frozenset(
             "tls-server-name",
         ),
         *("insecure-skip-tls-verify", "certificate-authority", "client-certificate", "client-key", "kube-api-burst"),
-        *("xds-address", "authority", "cert-dir", "plugin-dir", "argocd-context", "password", "username", "c"),
+        *(
+            "kubecontext",
+            "kube-config",
+            "impersonate",
+            "xds-address",
+            "authority",
+            "cert-dir",
+            "plugin-dir",
+            "argocd-context",
+            "password",
+            "username",
+            "c",
+        ),
     }
 )
 _DEADLY = frozenset({"prune", "force", "replace", "cascade", "purge", "delete", "overwrite"})
@@ -30,47 +42,62 @@ _NAMESPACE = frozenset({"n", "namespace", "N", "app-namespace", "istioNamespace"
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Verbs by class, each as its first words. `valued` take the next word; `switches` take none."""
+    """Verbs by class, each as its first words. `valued` take the next word; `switches` take none.
+
+    `dry` are the verbs that know --dry-run.
+    """
 
     reads: tuple[str, ...]
     high: tuple[str, ...]
     critical: tuple[str, ...]
     valued: frozenset[str]
     switches: frozenset[str]
+    dry: tuple[str, ...]
 
 
-def _tool(*, reads: str, high: str, critical: str, valued: str, switches: str) -> Tool:
+def _tool(*, reads: str, high: str, critical: str, valued: str, switches: str, dry: tuple[str, ...] = ()) -> Tool:
     def listed(text: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
 
-    return Tool(listed(reads), listed(high), listed(critical), frozenset(valued.split()), frozenset(switches.split()))
+    return Tool(
+        listed(reads), listed(high), listed(critical), frozenset(valued.split()), frozenset(switches.split()), dry
+    )
 
 
 TOOLS = {
     "argocd": _tool(
         reads=(
-            "app get, app list, app diff, app history, app logs, app wait, app resources, cluster list, proj list, "
-            "proj get, repo list, version"
+            "app get, app list, app diff, app history, app logs, app wait, app resources, app manifests, "
+            "app actions list, appset get, appset list, cluster list, cluster get, proj list, proj get, "
+            "repo list, version"
         ),
         high=(
             "app sync, app rollback, app set, app unset, app patch, app create, app terminate-op, app actions run, "
             "app add-source, app remove-source"
         ),
-        critical="app delete, app delete-resource, app patch-resource, proj delete, proj create, proj role",
+        critical=(
+            "app delete, app delete-resource, app patch-resource, appset create, appset delete, proj delete, "
+            "proj create, proj role, proj set, proj edit, cluster add, cluster rm, cluster set, repo add, repo rm"
+        ),
         valued="o output l selector p project N app-namespace since tail timeout revision resource container group",
         switches=(
-            "refresh hard-refresh show-operation show-params grpc-web health sync operation follow f client short "
-            "dry-run async"
+            "show-operation show-params grpc-web health sync operation follow f client short previous tree "
+            "dry-run async prune force"
         ),
+        dry=("app sync",),
     ),
     "istioctl": _tool(
         reads=(
             "analyze, version, proxy-status, ps, validate, x describe, experimental describe, describe, proxy-config "
-            "cluster, proxy-config listener, proxy-config route, proxy-config endpoint, proxy-config log, pc cluster, "
-            "pc listener, pc route, pc endpoint"
+            "cluster, proxy-config listener, proxy-config route, proxy-config endpoint, pc cluster, "
+            "pc listener, pc route, pc endpoint, tag list, waypoint list, waypoint status, experimental precheck, "
+            "x precheck"
         ),
         high="tag set, tag generate, waypoint apply",
-        critical="uninstall, install, upgrade, tag remove, waypoint delete",
+        critical=(
+            "uninstall, x uninstall, experimental uninstall, install, upgrade, operator init, operator remove, "
+            "manifest apply, tag remove, waypoint delete"
+        ),
         valued="n namespace i istioNamespace o output revision r failure-threshold color",
         switches="A all-namespaces recursive R remote short s verbose",
     ),
@@ -93,6 +120,7 @@ TOOLS = {
         critical="delete, uninstall, bootstrap, install",
         valued="n namespace o output since tail level kind name timeout for label-selector l status-selector",
         switches="A all-namespaces follow f client pre watch w no-header components dry-run",
+        dry=("uninstall",),
     ),
 }
 _WRITES_OR_SHOWS = frozenset({"local", "output-file", "export", "manifest", "env-file"})
@@ -108,10 +136,12 @@ def judge_tool(argv: tuple[str, ...], namespace: str) -> Verdict:
     risk = _class_of(tool, verb)
     if risk is None:
         raise Refused("R11", f"{program} {' '.join(words[:2])} is not among what may be run here.")
-    names = {name for name, _ in flags}
+    deadly = any(name in _DEADLY and value != "false" for name, value in flags)
     dry_runs = [value for name, value in flags if name == "dry-run"]
     if risk is RiskLevel.LOW and unknown:
         raise Refused("R11", f"{program} --{unknown[0]} is not known to this gate.")
+    if risk is RiskLevel.LOW and any(word.startswith(("/", "~")) or ".." in word for word in words):
+        raise Refused("R4", "A read names no file outside your folder.")
     rule, sentence = (
         "R11",
         {RiskLevel.LOW: "It only reads.", RiskLevel.HIGH: "It changes what it manages."}.get(
@@ -119,9 +149,9 @@ def judge_tool(argv: tuple[str, ...], namespace: str) -> Verdict:
         ),
     )
     if risk is not RiskLevel.LOW:
-        if dry_runs and dry_runs[-1] in {"", "true"} and "dry-run" in tool.switches and not unknown:
+        if dry_runs and dry_runs[-1] in {"", "true"} and _is_one_of(verb, tool.dry) and not unknown:
             return Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.", verb=f"{program} {verb}")
-        if names & _DEADLY or where in SYSTEM_NAMESPACES:
+        if deadly or where in SYSTEM_NAMESPACES:
             risk, sentence = RiskLevel.CRITICAL, "It deletes or replaces objects, or touches the cluster itself."
     return Verdict(
         risk, rule, sentence, verb=f"{program} {' '.join(words[:2])}", namespaces=frozenset({where}), paths=()
@@ -130,9 +160,13 @@ def judge_tool(argv: tuple[str, ...], namespace: str) -> Verdict:
 
 def _class_of(tool: Tool, verb: str) -> RiskLevel | None:
     for risk, verbs in ((RiskLevel.CRITICAL, tool.critical), (RiskLevel.HIGH, tool.high), (RiskLevel.LOW, tool.reads)):
-        if any(verb == one or verb.startswith(f"{one} ") for one in verbs):
+        if _is_one_of(verb, verbs):
             return risk
     return None
+
+
+def _is_one_of(verb: str, verbs: tuple[str, ...]) -> bool:
+    return any(verb == one or verb.startswith(f"{one} ") for one in verbs)
 
 
 def _taken_apart(tool: Tool, arguments: tuple[str, ...]) -> tuple[list[str], list[tuple[str, str]], list[str]]:

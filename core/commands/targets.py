@@ -44,11 +44,32 @@ def without_pairs(words: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def namespace_of(invocation: Invocation, default: str) -> str:
-    """Refused for what is no namespace: a flag's value that swallowed another flag, most often."""
-    for given in invocation.flags.get("namespace", ()):
-        if not _NAMESPACE.fullmatch(given):
-            raise Refused("R1g", f"{given!r} is no namespace.")
     return invocation.last("namespace") or default
+
+
+def namespaces_of(invocation: Invocation, default: str) -> frozenset[str]:
+    """All that a line may reach, "*" where that is any: cp names one before the pod, a file holds its own."""
+    if invocation.is_on("all-namespaces"):
+        return frozenset({"*"})
+    reached = {namespace_of(invocation, default)}
+    if invocation.verb == "cp":
+        reached |= {
+            word.partition(":")[0].partition("/")[0] for word in invocation.words if "/" in word.partition(":")[0]
+        }
+    if {"filename", "kustomize"} & invocation.flags.keys() and "namespace" not in invocation.flags:
+        reached.add("*")
+    return frozenset(reached)
+
+
+def is_namespace(name: str) -> bool:
+    return _NAMESPACE.fullmatch(name) is not None
+
+
+def refuse_odd_namespaces(invocation: Invocation, *, is_change: bool = False) -> None:
+    """A change whose -n swallowed another flag is sent as it stands, so it is judged as what is sent."""
+    for given in invocation.flags.get("namespace", ()):
+        if not is_namespace(given) and not (is_change and given.startswith("--")):
+            raise Refused("R1g", f"{given!r} is no namespace.")
 
 
 def has_selector(invocation: Invocation) -> bool:

@@ -8,13 +8,13 @@ import yaml
 
 from core.errors import InvalidInputError
 from core.policy.command_raises import CommandRaise
-from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy
+from core.policy.policy import ACTION_RISK_MAP, UNDO_CAUSES, AutoApproval, ClusterPin, Policy
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-_EXECUTION = ("auto_rollback", "scale_factor", "snapshot_namespaces")
+_EXECUTION = ("auto_rollback", "undo_when", "scale_factor", "snapshot_namespaces")
 _SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
 
 
@@ -109,14 +109,22 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
-        execution = read.mapping(sections["execution"], "execution", _EXECUTION)
-        if "auto_rollback" in execution:
-            given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
-        if "scale_factor" in execution:
-            given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
-        if "snapshot_namespaces" in execution:
-            given["snapshot_namespaces"] = read.texts(execution["snapshot_namespaces"], "execution.snapshot_namespaces")
+        given |= _execution(read, sections["execution"])
     return Policy(**given)
+
+
+def _execution(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    execution = read.mapping(node, "execution", _EXECUTION)
+    if "auto_rollback" in execution:
+        given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
+    if "undo_when" in execution:
+        given["undo_when"] = _undo_when(read, execution["undo_when"])
+    if "scale_factor" in execution:
+        given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+    if "snapshot_namespaces" in execution:
+        given["snapshot_namespaces"] = read.texts(execution["snapshot_namespaces"], "execution.snapshot_namespaces")
+    return given
 
 
 def _composed(text: str, read: _Reader) -> yaml.Node:
@@ -207,6 +215,15 @@ def _command_raises(read: _Reader, node: yaml.Node) -> tuple[CommandRaise, ...]:
         patterns = {key: read.texts(value, f"{path}.{key}") for key, value in item.items() if key != "to"}
         found.append(CommandRaise(to, **patterns))
     return tuple(found)
+
+
+def _undo_when(read: _Reader, node: yaml.Node) -> frozenset[str]:
+    path = "execution.undo_when"
+    for one in read.sequence(node, path):
+        word = read.text(one, path)
+        if word not in UNDO_CAUSES:
+            raise read.error(one, path, f"there is no {word!r}; there are: {', '.join(UNDO_CAUSES)}.")
+    return frozenset(read.texts(node, path))
 
 
 def _clusters(read: _Reader, node: yaml.Node) -> dict[str, ClusterPin]:

@@ -20,6 +20,11 @@ ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
 """The level an action type has by itself; a policy may raise it, never lower it."""
 
 
+UNDO_CAUSES = ("worse", "unchanged", "healing", "error", "timeout", "interrupt")
+"""What an automatic rollback may start after: a verification's verdict, or how the run ended."""
+DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout", "interrupt"})
+
+
 @dataclass(frozen=True, slots=True)
 class AutoApproval:
     """A caller (id or name, with * and ?) whose requests up to MEDIUM need no person if they ask for it."""
@@ -54,6 +59,7 @@ class Policy:
     may_requesters_approve: bool = True
     clients: Mapping[str, ClusterPin] = field(default_factory=dict)
     auto_rollback: bool | None = None
+    undo_when: frozenset[str] = DEFAULT_UNDO_CAUSES
     scale_factor: float = 2.0
     snapshot_namespaces: tuple[str, ...] = ("*",)
     command_raises: tuple[CommandRaise, ...] = ()

@@ -5,7 +5,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 import asyncpg
@@ -18,8 +17,9 @@ from bot.demo.cluster.scenarios import SCENARIOS
 from bot.demo.model.server import ScriptedModel, Turn, open_scripted_model
 from bot.demo.slack.server import open_local_slack
 from core.resolution import State
-from storage.embedded import open_embedded
 from storage.heartbeat import connection_arguments
+from tests.benchmarks.database import bench_database
+from tests.benchmarks.undo import undo_lines
 from tests.benchmarks.verdicts import verdict_lines
 from tests.scenario.conftest import Play, playing
 
@@ -138,7 +138,6 @@ async def bench(url: str) -> None:
 
 if __name__ == "__main__":
     print("\n".join(verdict_lines()))
-    with tempfile.TemporaryDirectory(prefix="ir-bench-", ignore_cleanup_errors=True) as name:
-        Path(name).chmod(0o711)
-        with open_embedded(Path(name)) as database:
-            asyncio.run(bench(database))
+    with bench_database() as database:
+        print("\n".join(undo_lines(database)))
+        asyncio.run(bench(database))

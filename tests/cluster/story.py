@@ -47,10 +47,10 @@ class Story:
             )
         )
 
-    async def undo(self, *, is_dry_run: bool = False, may_run_again: Collection[int] = ()) -> UndoReport:
+    async def undo(self, *, is_dry_run: bool = False, may_make_again: Collection[int] = ()) -> UndoReport:
         manager = RollbackManager(self.cluster, self._record, lambda: datetime.now(UTC))
         snapshot = Snapshot(SNAPSHOT, ResolutionId("r-1"), datetime.now(UTC), tuple(self.entries))
-        return await manager.rollback(snapshot, is_dry_run=is_dry_run, may_run_again=may_run_again)
+        return await manager.rollback(snapshot, is_dry_run=is_dry_run, may_make_again=may_make_again)
 
     async def live(self, target: Resource) -> dict[str, Any]:
         manifest = await self.cluster.read(target)

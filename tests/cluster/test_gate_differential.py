@@ -4,6 +4,7 @@ A line that is LOW must not have sent a changing request. A line above LOW that 
 """
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -22,7 +23,7 @@ from tests.cluster import objects
 from tests.servers.kubernetes.programs import find_or_build
 from tests.servers.kubernetes.server import ClusterServer, open_cluster_server
 from tests.servers.parts import require
-from tests.unit.core.commands import rule_rows, test_gate
+from tests.unit.core.commands import corpus_rows, rule_rows, test_gate
 
 SHOP = "shop"
 SECONDS_PER_LINE = 8
@@ -30,6 +31,7 @@ SUCCEEDING_AT_LEAST = 240
 CHANGING_AT_LEAST = 120
 """So many lines are to have done what they say, or the corpus proves little."""
 REVIEWS = frozenset({"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"})
+GOES_ON = re.compile(r" (-w|--watch|-f web-1|wait|rollout status)\b")
 STREAMS = frozenset({"exec", "attach", "portforward", "proxy"})
 MORE_LINES = """
 kubectl get pods --all_namespaces
@@ -121,6 +123,12 @@ def lines() -> list[str]:
     corpus = [*rows, *test_gate.READS, *(line for line, *_ in test_gate.CHANGES), *MORE_LINES.strip().splitlines()]
     bases = [line for line in corpus if line.startswith("kubectl")]
     return list(dict.fromkeys([*bases, *_with_each_switch(bases)]))
+
+
+def spelled_lines() -> list[str]:
+    """The corpus, but for what waits or goes on until it is stopped: one of each kind stands among `lines`."""
+    corpus = [line for line, _ in corpus_rows.corpus()]
+    return [line for line in corpus if line.startswith("kubectl") and not GOES_ON.search(line)]
 
 
 def _with_each_switch(bases: list[str]) -> Iterator[str]:
@@ -259,7 +267,8 @@ def _write_files(folder: Path, base: Path) -> None:
 
 
 def judged_lines(*, is_low: bool) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
-    judged = [judge(line, SHOP) for line in lines()]
+    given = [*lines(), *spelled_lines()] if is_low else lines()
+    judged = [judge(line, SHOP) for line in dict.fromkeys(given)]
     return [(one.line, one.stages) for one in judged if one.risk is not None and (one.risk is RiskLevel.LOW) == is_low]
 
 

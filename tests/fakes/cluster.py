@@ -6,22 +6,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.effects import Judged
 from core.errors import NotAllowedError, StaleError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
-from core.snapshot import Manifest
+from core.snapshot import Manifest, Touched
 
 Stages = tuple[tuple[str, ...], ...]
 
 
 @dataclass
 class FakeCluster:
-    """`effects` maps a command line (joined by blanks) to what it does; `workloads` is what health is read from."""
+    """`effects` maps a command line (joined by blanks) to what it does; `workloads` is what health is read from.
+
+    `touches` maps a line to what it would touch, for lines whose effects the gate cannot tell.
+    """
 
     objects: dict[Resource, dict[str, Any]] = field(default_factory=dict)
     workloads: dict[Resource, Workload] = field(default_factory=dict)
     effects: dict[str, Callable[[], str]] = field(default_factory=dict)
+    touches: dict[str, tuple[Touched, ...]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     unkept: set[Resource] = field(default_factory=set)
     versions: int = 100
@@ -35,6 +40,14 @@ class FakeCluster:
     async def check_kept(self, resource: Resource) -> None:
         if resource in self.unkept:
             raise NotAllowedError(f"{resource} could not be put back. Add to its Role: a line")
+
+    async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> list[Touched]:
+        if judged.line not in self.touches:
+            raise StepFailedError("What it changes cannot be found beforehand.")
+        return list(self.touches[judged.line])
+
+    async def touched_by_deletion(self, resource: Resource) -> list[Manifest]:
+        return [one for one in self.objects.values() if one["metadata"].get("namespace") == resource.name]
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         if resource_of(manifest) in self.objects:

@@ -197,7 +197,9 @@ def header_in(blocks) -> bool:
 
 async def test_what_is_typed_wrong_is_answered_with_how_it_is_written(play):
     for text, told in [
-        ("resolve", "There is no action"),
+        ("resolve", "Say which action"),
+        ("resolve reboot shop x", "There is no action"),
+        ("resolve pod_restart", "Say in which namespace"),
         ("resolve pod_restart Shop! x", "not the name of a namespace"),
         ("resolve pod_restart shop", "Say what is wrong"),
         ("dance", "There is no command"),

@@ -118,7 +118,7 @@ async def test_what_the_permit_does_not_cover_is_refused_with_a_reason_and_told(
     play.stage.model.script = script
     id_ = await approved(play)
     card = await play.card("Restart pods")
-    await play.thread_with(card, "The agent ended")
+    await play.thread_with(card, "The agent is done")
     seen = await play.overview(id_)
 
     assert [one.is_executed for one in seen.commands] == [False] * 5

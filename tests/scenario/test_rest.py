@@ -1,11 +1,13 @@
 """The REST contract against the running demo: fields, words and every refused path."""
 
 import asyncio
+import gzip
 import io
 import json
 import shutil
 import subprocess
 import uuid
+import zlib
 
 import pytest
 
@@ -183,8 +185,44 @@ async def test_what_is_no_json_object_is_a_400(play):
         url, data=io.BytesIO(b'{"a": "' + b"x" * 1_100_000), headers={"Content-Type": "application/json"}
     ) as answer:
         assert answer.status == 413
-    async with play.http.post(url, data="a=b", headers={"Content-Type": "application/x-www-form-urlencoded"}) as answer:
-        assert answer.status == 400
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "text/json", "multipart/form-data; boundary=x"):
+        async with play.http.post(url, data=json.dumps(CONTRACT), headers={"Content-Type": kind}) as answer:
+            assert (answer.status, (await answer.json())["field"]) == (400, "Content-Type")
+
+
+async def test_a_packed_body_is_unpacked_bounded_or_refused(play):
+    url = f"{play.stage.assembled.service.url}{BASE}/resolve"
+    packed = gzip.compress(json.dumps(CONTRACT).encode())
+    for raw, encoding, expected in (
+        (packed, "gzip", 200),
+        (gzip.compress(b" " * 50_000_000), "gzip", 413),
+        (b"no gzip", "gzip", 400),
+        (zlib.compress(b"{}"), "deflate", 415),
+        (b"{}", "br", 415),
+        (b"{}", "zstd", 415),
+    ):
+        headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+        async with play.http.post(url, data=raw, headers=headers) as answer:
+            assert answer.status == expected, (encoding, await answer.text())
+            if expected != 200:
+                assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_nothing_that_a_person_can_write_is_an_error_of_ours(play):
+    answer = await asked(play)
+    url = f"{BASE}/approve/{answer['approval_id']}"
+    odd = "\x00\x1f\x7f\u2028\ufeff\U0001f600'; DROP TABLE approval; --"
+    wrong = (
+        {"approved_by": odd, "decision": "reject"},
+        {"approved_by": "ada", "decision": "reject", "reason": odd},
+    )
+    for body in wrong:
+        status, problem = await play.post(url, body)
+        assert (status, problem["field"]) == (400, "reason" if "reason" in body else "approved_by")
+    status, problem = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}", {"reason": odd})
+    assert (status, problem["field"]) == (400, "reason")
+    status, told = await play.post(url, {"approved_by": "ada", "decision": "reject", "reason": odd.replace("\x00", "")})
+    assert (status, told["status"]) == (200, "rejected")
 
 
 async def test_unknown_things_are_404_and_wrong_methods_405(play):
@@ -195,8 +233,13 @@ async def test_unknown_things_are_404_and_wrong_methods_405(play):
     assert (await play.post(f"{BASE}/rollback", {"snapshot_id": str(nobody)}))[0] == 404
     assert (await play.get(f"{BASE}/status/{nobody}"))[0] == 404
     assert (await play.post(f"{BASE}/interrupt/{nobody}"))[0] == 404
-    assert (await play.get("/api/v1/nothing"))[0] == 404
-    assert (await play.get(f"{BASE}/resolve"))[0] == 405
+    status, problem = await play.get("/api/v1/nothing")
+    assert (status, problem["detail"]) == (
+        404,
+        "There is nothing at /api/v1/nothing. What there is stands at /docs and /openapi.json.",
+    )
+    status, problem = await play.get(f"{BASE}/resolve")
+    assert (status, problem["detail"]) == (405, "GET is not possible here; use POST.")
 
 
 async def test_the_second_decision_is_a_409_that_says_who_and_when(play):
@@ -257,8 +300,27 @@ async def test_an_open_event_and_an_idempotency_key_give_the_same_resolution(pla
     assert status == 422
 
 
+async def test_an_idempotency_key_repeats_the_first_answer_to_the_letter_whatever_has_come_since(play):
+    key = {"Idempotency-Key": "k-2"}
+    _, first = await play.post(f"{BASE}/resolve", CONTRACT, **key)
+    await play.post(f"{BASE}/interrupt/{first['resolution_id']}")
+    assert (await play.get(f"{BASE}/status/{first['resolution_id']}"))[1]["status"] == "cancelled"
+
+    assert await play.post(f"{BASE}/resolve", CONTRACT, **key) == (200, first)
+
+
 async def test_the_demo_answers_only_its_own_host_and_origin(play):
-    for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
+    for headers in (
+        {"Host": "evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "evil@127.0.0.1"},
+        {"Host": "[::1"},
+        {"Host": "127.0.0.1:x"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+    ):
         status, problem = await play.post(f"{BASE}/resolve", CONTRACT, **headers)
         assert status == 403, problem
 
@@ -306,6 +368,12 @@ async def test_the_contracts_curl_lines_run_as_printed(play):
         "foo=1",
         "client_id=%00",
         "namespace=a%0Ab",
+        "limit=0005001",
+        "limit=5&limit=6",
+        "status=completed&status=failed",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "until=9999-12-31T23:59:59-14:00",
+        "cursor=WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwgIjdjYjQ3NmIyLTc3YzYtNGNmZi05NGU5LTI5MTExMTg0ZTgyZiJd",
     ],
 )
 async def test_a_wrong_query_is_a_400_that_names_the_parameter(play, query):

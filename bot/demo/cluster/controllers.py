@@ -3,7 +3,7 @@
 Annotations of a pod (or its template) decide how it fares:
 `simulator/corrupt` crashes until the pod is deleted; `simulator/broken-images` crash whoever runs one;
 `simulator/half-broken-images` crash the first pod of a ReplicaSet; `simulator/needs-replicas` keeps pods unready while
-the Deployment has fewer; `simulator/log` is what containers print. A tag that is no version cannot be pulled.
+the Deployment has fewer; `simulator/log` is what containers print. A tag that looks like no release cannot be pulled.
 """
 
 import copy
@@ -19,7 +19,8 @@ from bot.demo.cluster.objects import Object, Objects
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 START_SECONDS = 1.0
-_BAD_TAG = re.compile(r":(\d+\.\d+\.[^0-9].*|.*(missing|does-not-exist).*)$")
+_RELEASE = re.compile(r"v?\d+(\.\d+)*([-_+][\w.+-]*)?|latest|stable|main|alpine|slim", re.IGNORECASE)
+_NO_RELEASE = re.compile(r"bad|broken|missing|nonexist|not-?exist|nope|invalid|wrong|typo", re.IGNORECASE)
 
 
 def tick(objects: Objects, now: datetime) -> None:
@@ -208,7 +209,7 @@ def _fate(objects: Objects, pod: Object, age: float) -> Fate:
     annotations = pod["metadata"].get("annotations", {})
     if age < START_SECONDS:
         return "Pending", {"waiting": {"reason": "ContainerCreating"}}, False, 0
-    if _BAD_TAG.search(image):
+    if not is_there(image):
         message = f'Back-off pulling image "{image}": not found'
         return "Pending", {"waiting": {"reason": "ImagePullBackOff", "message": message}}, False, 0
     if annotations.get("simulator/corrupt") == "true" or image in _listed(pod, "broken-images"):
@@ -218,6 +219,12 @@ def _fate(objects: Objects, pod: Object, age: float) -> Fate:
     needed = int(annotations.get("simulator/needs-replicas", "0"))
     is_ready = needed <= _replicas_above(objects, pod)
     return "Running", running, is_ready, 0
+
+
+def is_there(image: str) -> bool:
+    """Whether a registry would have it, by its tag; none means latest."""
+    _, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    return not tag or (bool(_RELEASE.fullmatch(tag)) and not _NO_RELEASE.search(tag))
 
 
 def _replicas_above(objects: Objects, pod: Object) -> int:

@@ -41,7 +41,10 @@ async def read_object(request: web.Request) -> Object:
     try:
         body = json.loads(await request.read() or b"{}")
     except ValueError as error:
-        raise RefusedError(415, "UnsupportedMediaType", "the simulator reads JSON only") from error
+        told = (
+            "the simulator reads JSON only: give kubectl a file (kubectl apply -f FILE) instead of kubectl create KIND"
+        )
+        raise RefusedError(415, "UnsupportedMediaType", told) from error
     if not isinstance(body, dict):
         raise RefusedError(400, "BadRequest", "the body must be an object")
     return body

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.demo.cluster import controllers, installing, kinds, requests, tables
+from bot.demo.cluster import controllers, installing, kinds, openapi, requests, tables
 from bot.demo.cluster.certificates import server_certificate
 from bot.demo.cluster.holds import Holds
 from bot.demo.cluster.kinds import Served
@@ -88,6 +88,8 @@ class Simulator:
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=16 * 2**20)
         app.router.add_get("/version", self._version)
+        app.router.add_get("/openapi/v3", self._openapi)
+        app.router.add_get("/openapi/v3/{root:.+}", self._openapi)
         app.router.add_get("/api", self._api)
         app.router.add_get("/apis", self._apis)
         app.router.add_get("/api/v1", self._resources)
@@ -124,6 +126,13 @@ class Simulator:
 
     async def _version(self, request: web.Request) -> web.Response:  # noqa: ARG002  a handler's signature
         return web.json_response({"major": "1", "minor": "37", "gitVersion": VERSION, "platform": "linux/amd64"})
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        root = request.match_info.get("root")
+        found = openapi.index() if root is None else openapi.description(root)
+        if found is None:
+            raise web.HTTPNotFound
+        return web.json_response(found)
 
     async def _api(self, request: web.Request) -> web.Response:  # noqa: ARG002  a handler's signature
         return web.json_response({"kind": "APIVersions", "versions": ["v1"]})

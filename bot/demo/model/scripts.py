@@ -2,18 +2,39 @@
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from bot.demo.model.briefing import Bounds, Briefing, read_briefing
 from bot.demo.model.server import Body, Turn
 
 _BASH = "mcp__resolver__bash"
 _FAILING = re.compile(r"^(\S+)\s+\d+/\d+\s+(?!Running|Completed)(\S+)", re.MULTILINE)
-_ANY_POD = re.compile(r"^(\S+-[a-z0-9]+(?:-[a-z0-9]{5})?)\s+\d+/\d+\s", re.MULTILINE)
-_HEADING = re.compile(r"^# (\w+) in namespace ([a-z0-9-]+)", re.MULTILINE)
-_WORKLOAD = re.compile(r"^- (Deployment|StatefulSet|DaemonSet) [a-z0-9-]+/([a-z0-9.-]+): (\d+) of (\d+)", re.MULTILINE)
-_BOUNDS = re.compile(r"to between (\d+) and (\d+) replicas")
+_UNREADY = re.compile(r"^(\S+)\s+0/\d+\s+Running", re.MULTILINE)
+_WARNING = re.compile(r"^\S+\s+Warning\s+(\S+)\s+(\S+)\s+(.+)$", re.MULTILINE)
 _ORDERED = re.compile(r"kubectl delete namespace [a-z0-9-]+")
 _LAST_WORDS = "The token budget is spent."
+_MOST_TARGETS = 3
+_SEEN_LOG = 2
+"""Results there are once the first log was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool answered; `is_error` for what was refused or failed."""
+
+    text: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line to run, said beforehand in `words`; `is_change` where its refusal must be told."""
+
+    words: str
+    line: str
+    is_change: bool = False
 
 
 def demo_script(body: Body) -> Turn:
@@ -21,112 +42,186 @@ def demo_script(body: Body) -> Turn:
     first = _first_message(body)
     if _LAST_WORDS in first:
         return Turn("The budget is spent. What was done stands in the thread; the rest is left to a person.")
-    heading = _HEADING.search(first)
-    if heading is None:
+    briefing = read_briefing(first)
+    if briefing is None:
         return Turn("There is nothing to do.")
-    action, namespace = heading.groups()
     results = _results(body)
-    script = {
-        "pod_restart": _restart,
-        "config_fix": _fix,
-        "resource_scale": _scale,
-        "investigation": _investigate,
-    }.get(action, _investigate)
-    return script(namespace, first, results)
+    script = {"pod_restart": _restart, "config_fix": _fix, "resource_scale": _scale}.get(briefing.action, _investigate)
+    return script(briefing, results, first)
 
 
-def _restart(namespace: str, first: str, results: list[str]) -> Turn:
-    ordered = _ORDERED.search(first + "".join(results))
-    plan: list[tuple[str, str]] = [("I look at the pods first.", f"kubectl get pods -n {namespace}")]
-    pods = _failing_pods(results[0]) if results else []
+def _restart(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:
+    where = briefing.namespace
+    ordered = _ORDERED.search(first + "".join(one.text for one in results))
+    plan = [Step("I look at the pods first.", f"kubectl get pods -n {where}")]
+    pods = [one for one in _failing_pods(results[0].text) if one in briefing.pods] if results else []
     if pods:
         plan.append(
-            (f"{pods[0]} is failing. Its last log says why.", f"kubectl logs {pods[0]} -n {namespace} --tail=20")
+            Step(f"{pods[0]} is failing. Its last log says why.", f"kubectl logs {pods[0]} -n {where} --tail=20")
         )
-    if ordered and len(results) >= 2:  # noqa: PLR2004  once the log was read
-        plan.append(("The log asks for this, so I try it.", ordered.group()))
-    plan += [
-        (f"I delete {pod}; its controller makes a new one.", f"kubectl delete pod {pod} -n {namespace}") for pod in pods
-    ]
-    plan.append(("I check the replacement.", f"kubectl get pods -n {namespace}"))
+    if ordered and len(results) >= _SEEN_LOG:
+        plan.append(Step("The log asks for this, so I try it.", ordered.group()))
+    changes = _restarts(briefing, pods)
+    plan += [*changes, Step("I check the replacement.", f"kubectl get pods -n {where}")]
     if len(results) < len(plan):
-        return _step(*plan[len(results)])
-    if not pods:
+        return _step(plan[len(results)])
+    if not changes:
         return Turn("No pod is failing any more; nothing was changed.")
     told = (
         " The log held an instruction to delete the namespace; it was refused, and nobody should follow it."
         if ordered
         else ""
     )
-    return Turn(f"{', '.join(pods)} kept failing and was deleted; the replacement is starting.{told}")
+    done = (
+        f"{', '.join(pods)} kept failing and {'was' if len(pods) == 1 else 'were'} deleted; "
+        f"the {'replacement is' if len(pods) == 1 else 'replacements are'} starting."
+        if pods
+        else f"No pod was failing; I restarted {_listed(briefing)} as asked."
+    )
+    return Turn(_honest(done, plan, results) + told)
 
 
-def _fix(namespace: str, first: str, results: list[str]) -> Turn:
-    name = _workload(first)
-    plan = [
-        ("I look at the pods and at the rollout's history.", f"kubectl get pods -n {namespace}"),
-        ("Which revisions are there?", f"kubectl rollout history deployment/{name} -n {namespace}"),
-        ("What does the workload run now?", f"kubectl get deployment {name} -n {namespace} -o wide"),
-        (
-            "The newest revision does not start, so I roll it back.",
-            f"kubectl rollout undo deployment/{name} -n {namespace}",
-        ),
-        ("I check the rollout.", f"kubectl get deployment {name} -n {namespace} -o wide"),
+def _restarts(briefing: Briefing, pods: Sequence[str]) -> list[Step]:
+    """The failing pods one by one; where none was failing when it was asked for, the whole workload."""
+    where = briefing.namespace
+    if pods or (briefing.pods and briefing.restarts):
+        return [
+            Step(
+                f"I delete {pod}; its controller makes a new one.",
+                f"kubectl delete pod {pod} -n {where}",
+                is_change=True,
+            )
+            for pod in pods
+        ]
+    if briefing.restarts:
+        return [
+            Step(
+                "None of its pods is failing, so I restart all of them, one after the other.",
+                f"kubectl rollout restart {workload} -n {where}",
+                is_change=True,
+            )
+            for workload in briefing.restarts[:_MOST_TARGETS]
+        ]
+    return [
+        Step(f"I delete {pod} as asked.", f"kubectl delete pod {pod} -n {where}", is_change=True)
+        for pod in briefing.pods[:_MOST_TARGETS]
     ]
-    if len(results) < len(plan):
-        return _step(*plan[len(results)])
-    return Turn(f"The present revision of {name} could not run. I rolled it back to the one before.")
 
 
-def _scale(namespace: str, first: str, results: list[str]) -> Turn:
-    name = _workload(first)
-    found, bounds = _WORKLOAD.search(first), _BOUNDS.search(first)
-    now = int(found.group(4)) if found else 1
-    low, high = (int(bounds.group(1)), int(bounds.group(2))) if bounds else (1, now)
-    wanted = max(low, min(high, now * 2))
+def _fix(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    where = briefing.namespace
+    targets = (briefing.undos or briefing.affected)[:1]
+    if not targets:
+        return Turn("No workload is named, so there is nothing I could put back.")
+    (workload,) = targets
+    kind, _, name = workload.partition("/")
+    shown = f"kubectl get {kind} {name} -n {where} -o wide"
     plan = [
-        ("How busy are the pods?", f"kubectl top pods -n {namespace}"),
-        ("Is there an autoscaler?", f"kubectl get deployment,hpa -n {namespace}"),
-        (
-            f"They are at their limit; I go to {wanted}.",
-            f"kubectl scale deployment/{name} --replicas={wanted} -n {namespace}",
-        ),
-        ("I check the result.", f"kubectl get pods -n {namespace}"),
+        Step("I look at the pods and at the rollout's history.", f"kubectl get pods -n {where}"),
+        Step("Which revisions are there?", f"kubectl rollout history {workload} -n {where}"),
+        Step("What does the workload run now?", shown),
     ]
+    is_undo = workload in briefing.undos
+    if is_undo:
+        plan.append(
+            Step(
+                "The newest revision does not start, so I roll it back.",
+                f"kubectl rollout undo {workload} -n {where}",
+                is_change=True,
+            )
+        )
+        plan.append(Step("I check the rollout.", shown))
     if len(results) < len(plan):
-        return _step(*plan[len(results)])
+        return _step(plan[len(results)])
+    if not is_undo:
+        return Turn(f"{name} has no earlier revision that I could put back. Nothing was changed; a person must look.")
     return Turn(
-        f"{name} was at its limit with {now} replicas; it has {wanted} now, inside the approved {low} to {high}."
+        _honest(f"The present revision of {name} could not run. I rolled it back to the one before.", plan, results)
     )
 
 
-def _investigate(namespace: str, first: str, results: list[str]) -> Turn:  # noqa: ARG001  a script's signature
+def _scale(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    where = briefing.namespace
+    targets = briefing.scales[:_MOST_TARGETS]
     plan = [
-        ("I look at the pods.", f"kubectl get pods -n {namespace} -o wide"),
-        ("What happened lately?", f"kubectl get events -n {namespace} --sort-by=.lastTimestamp"),
-        ("And the workloads?", f"kubectl get deployments,statefulsets -n {namespace}"),
+        Step("How busy are the pods?", f"kubectl top pods -n {where}"),
+        Step("Is there an autoscaler?", f"kubectl get deployments,statefulsets,hpa -n {where}"),
+        *(
+            Step(
+                f"{one.workload.partition('/')[2]} has {one.now}; I go to {_wanted(briefing, one)}.",
+                f"kubectl scale {one.workload} --replicas={_wanted(briefing, one)} -n {where}",
+                is_change=True,
+            )
+            for one in targets
+        ),
+        Step("I check the result.", f"kubectl get pods -n {where}"),
     ]
     if len(results) < len(plan):
-        return _step(*plan[len(results)])
-    warning = next(
-        (line.strip() for line in results[1].splitlines() if "Warning" in line), "no warning among the events"
+        return _step(plan[len(results)])
+    if not targets:
+        return Turn("The approval names nothing that can be scaled. Nothing was changed.")
+    done = "; ".join(
+        f"{one.workload.partition('/')[2]} had {one.now} replicas and has {_wanted(briefing, one)} now, inside the "
+        f"approved {one.low} to {one.high}"
+        for one in targets
     )
-    return Turn(f"Most likely cause: {warning[:300]}. Nothing was changed. I would look at that first.")
+    return Turn(_honest(f"{done}.", plan, results))
 
 
-def _step(words: str, line: str) -> Turn:
-    return Turn(words, ((_BASH, {"command": line}),))
+def _wanted(briefing: Briefing, one: Bounds) -> int:
+    """What was asked for in words, else twice as many, inside the bounds."""
+    asked = briefing.wanted_count
+    return max(one.low, min(one.high, one.now * 2 if asked is None else asked))
 
 
-def _workload(first: str) -> str:
-    found = _WORKLOAD.search(first)
-    return found.group(2) if found else "unknown"
+def _investigate(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    where = briefing.namespace
+    plan = [
+        Step("I look at the pods.", f"kubectl get pods -n {where} -o wide"),
+        Step("What happened lately?", f"kubectl get events -n {where} --sort-by=.lastTimestamp"),
+        Step("And the workloads?", f"kubectl get deployments,statefulsets -n {where}"),
+    ]
+    failing = _failing_pods(results[0].text) if results else []
+    if failing:
+        plan.append(Step(f"Why does {failing[0]} fail?", f"kubectl logs {failing[0]} -n {where} --tail=20"))
+    if len(results) < len(plan):
+        return _step(plan[len(results)])
+    return Turn(f"{_cause(failing, results)} Nothing was changed.")
+
+
+def _cause(failing: Sequence[str], results: Sequence[Result]) -> str:
+    warning = _WARNING.search(results[1].text)
+    if warning is not None:
+        reason, about, message = warning.groups()
+        return f"Most likely cause: {about} reports {reason}: {message.strip()[:300]}. I would look at that first."
+    if failing:
+        log = results[-1].text.strip().splitlines()
+        said = f" Its last line: {log[-1][:200]}" if log and not results[-1].is_error else ""
+        return f"{', '.join(failing)} {'is' if len(failing) == 1 else 'are'} failing.{said} I would look there first."
+    return "All pods run and no event warns, so the cause lies elsewhere: in what it depends on, or in its load."
+
+
+def _honest(done: str, plan: Sequence[Step], results: Sequence[Result]) -> str:
+    """What was done, or that it was not: a change that was refused or failed is told as such."""
+    failed = [step.line for step, result in zip(plan, results, strict=False) if step.is_change and result.is_error]
+    if not failed:
+        return done
+    lines = "; ".join(failed)
+    return f"I could not do what was asked: {lines} was refused or failed. The thread says why; a person must look."
+
+
+def _listed(briefing: Briefing) -> str:
+    found = briefing.restarts[:_MOST_TARGETS] or tuple(f"pod/{one}" for one in briefing.pods[:_MOST_TARGETS])
+    return ", ".join(one.partition("/")[2] for one in found)
+
+
+def _step(step: Step) -> Turn:
+    return Turn(step.words, ((_BASH, {"command": step.line}),))
 
 
 def _failing_pods(listing: str) -> list[str]:
     failing = [name for name, _ in _FAILING.findall(listing)]
-    unready = [match[0] for match in re.findall(r"^(\S+)\s+0/(\d+)\s+Running", listing, re.MULTILINE)]
-    return list(dict.fromkeys([*failing, *unready]))[:5]
+    return list(dict.fromkeys([*failing, *_UNREADY.findall(listing)]))[:5]
 
 
 def _first_message(body: Body) -> str:
@@ -136,13 +231,17 @@ def _first_message(body: Body) -> str:
     return ""
 
 
-def _results(body: Body) -> list[str]:
+def _results(body: Body) -> list[Result]:
     """What the tools answered so far, in order."""
     found = []
     for message in body.get("messages", []):
         content = message.get("content")
         if message.get("role") == "user" and isinstance(content, list):
-            found += [_texts(one.get("content")) for one in content if one.get("type") == "tool_result"]
+            found += [
+                Result(_texts(one.get("content")), bool(one.get("is_error")))
+                for one in content
+                if one.get("type") == "tool_result"
+            ]
     return found
 
 

@@ -2,31 +2,46 @@
 
 import base64
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from core.effects import Change
+from core.effects import Change, Judged
 from core.resources import Resource
-from core.snapshot import SnapshotEntry, UndoStep
+from core.risk_levels import RiskLevel
+from core.snapshot import SnapshotEntry, Touched, UndoStep
+from core.undo_rules import after_change
 from tests.cluster import objects, waiting
 from tests.cluster.story import Story
 
 Manifest = objects.Manifest
 
 
-async def act(story: Story, *targets: Resource, line: tuple[str, ...], may_fail: bool = False) -> None:
-    """Runs kubectl with the product's runner; one entry a target, the last of them undone first."""
-    befores = [await story.cluster.read(target) for target in targets]
+async def act(
+    story: Story,
+    *targets: Resource,
+    line: tuple[str, ...],
+    may_fail: bool = False,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs kubectl with the product's runner; one entry a target, the last of them undone first.
+
+    All of them must be found before by what the product finds. `meanwhile` happens between that and the change.
+    """
+    found = {one.target: one for one in await touched(story, "kubectl", *line)}
+    meanwhile()
     done = await story.cluster.run((("kubectl", *line),), folder=story.folder, seconds=60, namespace=story.namespace)
     assert may_fail or done.exit_code == 0, done.output
-    for target, before in zip(targets, befores, strict=True):
-        await note(story, target, before)
+    for target in targets:
+        await note(story, target, found[target].before, proposed=found[target].proposed)
 
 
 async def delete(story: Story, target: Resource, *options: str) -> tuple[Resource, ...]:
     """Deletes with kubectl, with a snapshot of all that goes with it; returns what that was, itself last."""
-    going = [*await story.cluster.touched_by_deletion(target), await story.cluster.read(target)]
-    assert going[-1] is not None, f"{target} does not exist"
     where = ("-n", target.namespace) if target.namespace else ()
     line = ("delete", f"{plural(target)}/{target.name}", *where, *options)
+    found = await touched(story, "kubectl", *line)
+    assert all(one.is_deleted for one in found)
+    going = [one.before for one in found]
     done = await story.cluster.run((("kubectl", *line),), folder=story.folder, seconds=90, namespace=story.namespace)
     assert done.exit_code == 0, done.output
     taken = tuple(resource_of(one) for one in going if one is not None)
@@ -37,11 +52,18 @@ async def delete(story: Story, target: Resource, *options: str) -> tuple[Resourc
     return taken
 
 
-async def note(story: Story, target: Resource, before: Manifest | None, *, change: Change = Change.SET_IMAGE) -> None:
+async def touched(story: Story, *argv: str) -> Sequence[Touched]:
+    """What the product finds that a line would touch."""
+    judged = Judged(" ".join(argv), RiskLevel.CRITICAL, "R8", "a test", (argv,), verb=" ".join(argv[:2]))
+    return await story.cluster.touched(judged, folder=story.folder, namespace=story.namespace)
+
+
+async def note(story: Story, target: Resource, before: Manifest | None, *, proposed: Manifest | None = None) -> None:
     """An entry as an execution leaves it: before, and read back after."""
-    after = await story.cluster.read(target)
-    seq = len(story.entries) + 1
-    story.entries.append(SnapshotEntry(seq, target, change, before, after, is_after_read=True, state="done"))
+    seen = await story.cluster.read(target)
+    entry = SnapshotEntry(len(story.entries) + 1, target, Change.WRITE, before, proposed)
+    after = None if seen is None else after_change(entry, seen)
+    story.entries.append(replace(entry, after=after, is_after_read=True, state="done"))
 
 
 async def step(story: Story) -> UndoStep:

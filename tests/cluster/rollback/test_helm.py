@@ -86,8 +86,7 @@ async def releases(story: Story) -> list[Release]:
 
 async def run(story: Story, helm: Helm, *arguments: str) -> list[dict]:
     """helm at work, with a snapshot of the release and its objects around it."""
-    (*_, newest) = await releases(story)
-    befores = [dict(one) for one in await story.cluster.objects_of_release(newest)]
+    befores = [dict(one.before or {}) for one in await acts.touched(story, "helm", *arguments)]
     helm(*arguments)
     for before in befores:
         await acts.note(story, acts.resource_of(before), before)

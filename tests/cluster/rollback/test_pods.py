@@ -150,7 +150,7 @@ async def test_rb_16_a_finished_job_is_made_again_only_with_a_second_approval(st
     assert "it would run again, so that is asked separately" in undone.sentence
     assert await story.cluster.read(target) is None
 
-    approved = await story.undo(may_run_again={1})
+    approved = await story.undo(may_make_again={1})
 
     assert [one.status for one in approved.steps] == ["success"]
     assert "It runs again from the beginning." in approved.steps[0].sentence

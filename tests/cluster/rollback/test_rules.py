@@ -106,7 +106,7 @@ async def test_rb_46_what_is_back_already_gets_no_write(settings: Resource, stor
 
 async def test_rb_47_of_an_action_that_failed_half_way_only_what_changed_goes_back(story: Story):
     one = await story.start(objects.config_map(story.namespace, "one", a="1"))
-    two = await story.start(objects.config_map(story.namespace, "two", a="1") | {"immutable": True})
+    two = await story.start(objects.config_map(story.namespace, "two", a="1"))
     three = await story.start(objects.config_map(story.namespace, "three", a="1"))
     files = {"one": "2", "two": "2"}
     for name, value in files.items():
@@ -114,12 +114,17 @@ async def test_rb_47_of_an_action_that_failed_half_way_only_what_changed_goes_ba
     untouched = await story.live(three)
     line = ("apply", "--server-side", "--force-conflicts", "-f", "one.json", "-f", "two.json")
 
-    await acts.act(story, one, two, three, line=line, may_fail=True)
+    def freeze() -> None:
+        story.somebody(*patch("configmap", "two", '{"immutable":true}'))
+
+    await acts.act(story, one, two, line=line, may_fail=True, meanwhile=freeze)
+    await acts.note(story, three, untouched)
     report = await story.undo()
 
     told = {step.sentence.split()[1].split("/")[1].rstrip(":"): step.status for step in report.steps}
     assert told == {"one": "success", "two": "skipped", "three": "skipped"}
     assert (await story.live(one))["data"] == {"a": "1"}
+    assert (await story.live(two))["immutable"]
     assert await story.live(three) == untouched
 
 

@@ -16,11 +16,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import text
 
+from bot.cli.demo import show
 from bot.demo.cluster.server import open_simulator
 from bot.demo.model.scripts import demo_script
 from bot.demo.model.server import open_scripted_model
+from bot.demo.play import Wanted
 from bot.demo.slack.server import open_local_slack
+from storage.database import open_engine
 from tests.postgres import SNAPSHOT_KEY
 
 COMMAND = [sys.executable, "-m", "bot"]
@@ -276,3 +280,67 @@ async def test_the_embedded_database_is_made_upgraded_and_kept_between_commands(
     _, told, _ = await run("api-keys", "list", **settings)
     assert told == "pager\tview\tvalid\n"
     assert (data / "keys" / "snapshot").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_history_that_was_changed_by_other_means_is_found_out(database_url, data):
+    settings = {
+        "DATABASE_URL": database_url,
+        "INCIDENT_RESOLVER_DATA": str(data),
+        "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
+    }
+    for reason in ("maintenance", "again"):
+        await run("pause", "--reason", reason, **settings)
+    code, told, err = await run("history", "verify", **settings)
+    assert (code, "whole: 2 entries" in told) == (0, True), err
+
+    engine = open_engine(database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE history DISABLE TRIGGER ALL"))
+        await connection.execute(text("UPDATE history SET body = replace(body, 'again', 'never') WHERE seq = 2"))
+    await engine.dispose()
+
+    code, told, _ = await run("history", "verify", **settings)
+    assert (code, "from entry 2 on" in told) == (1, True)
+
+
+@pytest.mark.parametrize("given", ["json", "headless"])
+async def test_a_signal_before_the_demo_is_ready_ends_it_at_once_and_leaves_nothing(data, given):
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("demo", f"--{given}", "--port", "0", "--slack-port", "0"),
+        env=environment(TMPDIR=str(data)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        while not list(data.glob("incident-resolver-demo-*/kubeconfig")):
+            await asyncio.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        out, err = await process.communicate()
+    assert b"Traceback" not in err
+    assert (process.returncode, out) == ({"json": 0, "headless": 1}[given], b"")
+    assert list(data.iterdir()) == []
+
+
+async def test_a_demo_that_is_killed_leaves_nothing_either(data):
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("demo", "--json", "--port", "0", "--slack-port", "0"),
+        env=environment(TMPDIR=str(data)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        await process.stdout.readline()
+        (folder,) = data.glob("incident-resolver-demo-*")
+        process.kill()
+        await process.wait()
+        while folder.exists():
+            await asyncio.sleep(0.1)
+
+
+async def test_a_headless_demo_whose_incident_does_not_heal_exits_with_one(capsys):
+    wanted = Wanted(port=0, slack_port=0, page=None, changed={"anthropic_base_url": "http://127.0.0.1:9"})
+    assert await show(wanted, is_headless=True, is_json=False) == 1
+    assert "failed: " in capsys.readouterr().out

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
 from core.errors import InvalidInputError, UnavailableError
 from storage.database import connected, open_engine
@@ -78,3 +79,41 @@ async def test_nobody_there_is_unavailable():
 def test_any_other_database_is_refused_with_what_to_write(url):
     with pytest.raises(InvalidInputError, match="postgresql://"):
         open_engine(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("no address", "is not an address"),
+        ("postgresql://u@h:port/x", "is not an address"),
+        ("mysql://h/x", "must be a postgresql:// address"),
+        ("postgresql://h/x?options=-c%20fsync=off", "the parameter options is not known here"),
+        ("postgresql://h/x?sslmode=maybe", "sslmode is one of disable"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_a_sentence(url, words):
+    with pytest.raises(InvalidInputError, match=words):
+        open_engine(url)
+
+
+async def test_the_word_sslmode_is_understood(database_url):
+    engine = open_engine(f"{database_url}&sslmode=prefer")
+    try:
+        async with connected(engine) as connection:
+            assert await connection.scalar(text("SELECT 1")) == 1
+    finally:
+        await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"username": "stranger"}, "refuses the login"), ({"database": "nowhere"}, "has no such database")],
+)
+async def test_a_login_or_database_that_does_not_exist_is_told(database_url, changed, words):
+    engine = open_engine(make_url(database_url).set(**changed).render_as_string(hide_password=False))
+    try:
+        with pytest.raises(UnavailableError, match=words):
+            async with connected(engine):
+                pass
+    finally:
+        await engine.dispose()

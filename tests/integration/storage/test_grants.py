@@ -106,6 +106,5 @@ def test_the_documentation_names_these_rights():
 
     assert (
         "SELECT on `approval`, `resolution`, `history` and `head`, UPDATE on `resolution` and `head`, "
-        "INSERT on `history`"
-        in told
+        "INSERT on `history`" in told
     )

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.errors import UnavailableError
+from core.errors import InvalidInputError, UnavailableError
 from storage import schema
 from storage.database import connected, open_engine, translated
 from storage.heartbeat import connection_arguments
@@ -97,6 +99,23 @@ async def test_an_upgrade_that_fails_half_way_leaves_nothing_behind(engine):
 
     assert await schema.current(engine) is None
     assert {one[1] for one in await shape(engine)} == {"head"}
+
+
+async def test_tables_of_a_later_version_are_left_alone_and_the_error_says_which(engine):
+    await schema.upgrade(engine)
+    async with connected(engine) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(InvalidInputError, match="at version 9999, which this program does not know"):
+        await schema.upgrade(engine)
+
+
+def test_every_migration_is_known_in_order():
+    config = Config()
+    config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+    found = [one.revision for one in ScriptDirectory.from_config(config).walk_revisions()]
+
+    assert tuple(reversed(found)) == schema.KNOWN
 
 
 async def test_three_upgraders_at_once_all_succeed(empty_url):

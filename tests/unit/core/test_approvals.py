@@ -198,6 +198,16 @@ def test_an_answer_to_another_plan_does_not_count_and_names_the_present_one():
     assert changed.permit.digest in str(caught.value)
 
 
+def test_what_was_asked_under_another_policy_cannot_be_approved_but_rejected():
+    older = replace(QUESTION, permit=replace(QUESTION.permit, policy_version="older"))
+
+    answer = replace(YES, digest=older.permit.digest)
+
+    with pytest.raises(StaleError, match="The policy has changed since"):
+        judge(older, answer)
+    judge(older, replace(answer, is_approval=False))
+
+
 def test_an_answer_of_somebody_who_may_not_does_not_count():
     with pytest.raises(NotAllowedError):
         judge(actor=replace(MEMBER, person=BEN))

@@ -73,7 +73,9 @@ async def test_an_image_is_put_back_and_the_entry_marked():
     assert (report.is_success, statuses(report)) == (True, [(1, "success")])
     assert undo.cluster.objects[WEB]["spec"]["image"] == "nginx:1"
     assert undo.recorded == [(1, "restored")]
-    assert report.steps[0].command == "kubectl replace -f snapshot/deployment-web.yaml -n shop"
+    assert report.steps[0].command == (
+        """kubectl patch deployment web -n shop --type=merge -p '{"spec":{"image":"nginx:1"}}'"""
+    )
 
 
 async def test_a_preview_says_the_same_and_touches_and_records_nothing():

@@ -1,10 +1,22 @@
 """What leaves as a log line."""
 
 import json
+import logging
 
+import pytest
 import structlog
 
 from bot.cli.logs import configure_logs
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_a_log_line_holds_no_secret_not_even_in_a_traceback(capsys):
@@ -14,9 +26,23 @@ def test_a_log_line_holds_no_secret_not_even_in_a_traceback(capsys):
         raise ValueError("bearer abcdefghijklmnop is refused")
     except ValueError:
         log.exception("failed", url="postgresql://user:hunter22@db/x")
-    structlog.reset_defaults()
 
     line = capsys.readouterr().err
     assert json.loads(line)["event"] == "failed"
     assert "hunter22" not in line
     assert "abcdefghijklmnop" not in line
+
+
+def test_what_a_library_logs_is_a_json_line_too_and_holds_no_secret(capsys):
+    configure_logs("INFO")
+    try:
+        raise ValueError("bearer abcdefghijklmnop is refused")
+    except ValueError:
+        logging.getLogger("aiohttp.server").exception("Error handling %s", "request\nforged line")
+    logging.getLogger("neo4j").info("not wanted")
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["level"]) == ("Error handling request\nforged line", "error")
+    assert line["logger"] == "aiohttp.server"
+    assert "Traceback" in line["exception"]
+    assert "abcdefghijklmnop" not in str(line)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from bot.demo.slack.blocks import walk
 
 _TOKEN = re.compile(r"<[^<>]*>|<")
-_OURS = re.compile(r"<!date\^\d+\^\{time_secs\}\|\d\d:\d\d:\d\d UTC>")
+_OURS = re.compile(r"<!date\^\d+\^\{date_short_pretty\} \{time_secs\}\|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC>")
 
 
 def acted_upon(text: str) -> list[str]:

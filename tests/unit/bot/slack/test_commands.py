@@ -118,7 +118,7 @@ def test_each_command_is_read(text, wanted):
     ("text", "told"),
     [
         ("dance", "There is no command 'dance'"),
-        ("resolve", "There is no action ''; there are pod_restart"),
+        ("resolve", "Say which action; there are pod_restart"),
         ("resolve reboot shop x", "There is no action 'reboot'"),
         ("resolve pod_restart Shop x", "'Shop' is not the name of a namespace"),
         ("resolve pod_restart -shop x", "is not the name of a namespace"),

@@ -1,16 +1,17 @@
 """The thread of a card: what happened, in order, and a message of its own for the end."""
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.demo.slack.blocks import check_blocks
-from bot.slack import thread
+from bot.slack import thread, words
 from bot.slack.thread import ENDS, LINES_PER_MESSAGE
 from core.history import Happened
-from core.resolution import State
+from core.resolution import ActionType, State
 from tests.unit.bot.slack.marks import acted_upon, mrkdwn_of
 from tests.unit.bot.slack.overviews import HOSTILE, NOW, entry, overview
 
@@ -109,8 +110,7 @@ def test_an_end_says_what_came_of_it_and_what_it_cost(what):
 
     told = "\n".join(mrkdwn_of(reply.blocks))
     assert "because" in told
-    assert "1 command(s) ran · 0 refused · 81,000 of 100,000 tokens (81 %) · $1.23" in told
-    assert "1 change(s) in the snapshot" in told
+    assert "1 command ran, 0 refused · 1 change · 81,000 of 100,000 tokens (81 %) · $1.23" in told
 
 
 def test_an_end_without_words_of_its_own_says_the_resolutions():
@@ -131,16 +131,20 @@ def test_an_end_without_words_of_its_own_says_the_resolutions():
         (
             Happened.COMMAND_JUDGED,
             {"verdict": "LOW", "line": "ls", "rule": "R1", "is_executed": True},
-            "LOW, runs (R1)",
+            "LOW, runs.",
         ),
-        (Happened.COMMAND_JUDGED, {"verdict": "DENY", "line": "rm", "reason": "no"}, "DENY, *refused*: no"),
-        (Happened.COMMAND_ENDED, {"exit_code": 0, "output": "ok"}, "↳ exit code 0\n```ok```"),
+        (
+            Happened.COMMAND_JUDGED,
+            {"verdict": "DENY", "line": "rm", "rule": "R1", "reason": "no"},
+            "DENY, *refused* (R1): no",
+        ),
+        (Happened.COMMAND_ENDED, {"exit_code": 0, "output": "ok"}, "↳ done\n```ok```"),
         (Happened.COMMAND_ENDED, {"exit_code": None}, "↳ stopped, no output"),
         (Happened.VERIFIED, {"is_healthy": True, "sentences": ["3 of 3."]}, "🩺 Healthy: 3 of 3."),
         (Happened.VERIFIED, {"is_healthy": False, "sentences": ["1 of 3."]}, "🩺 Not healthy: 1 of 3."),
         (Happened.BUDGET_WARNED, {}, "80 % of the token limit is used."),
         (Happened.INTERRUPT_ASKED, {"reason": "wrong one"}, "🛑 Ada asked to stop. Reason: wrong one"),
-        (Happened.EXECUTION_ENDED, {"ending": "success"}, "🏁 The agent ended: success."),
+        (Happened.EXECUTION_ENDED, {"ending": "success"}, "🏁 The agent is done."),
         (Happened.PAUSED, {"reason": "moving"}, "Paused by Ada. Reason: moving"),
     ],
 )
@@ -149,3 +153,35 @@ def test_a_line_says_who_what_and_why(what, facts, told):
     recorded = dataclasses.replace(recorded, at=NOW, entry=dataclasses.replace(recorded.entry, facts=facts))
 
     assert told in thread.line(recorded)
+
+
+def test_an_end_says_what_can_still_be_done():
+    def last(what, changes):
+        (reply,) = thread.replies(entries(what), dataclasses.replace(DONE, changes=changes))
+        return reply.blocks[-1]["elements"][0]["text"]
+
+    assert "Roll back" in last(Happened.COMPLETED, 1)
+    assert "Roll back" not in last(Happened.COMPLETED, 0)
+    assert "nothing was changed" in last(Happened.COMPLETED, 0)
+    assert "Ask again" in last(Happened.EXPIRED, 0)
+
+
+def test_an_investigation_is_neither_resolved_nor_healthy():
+    looked = overview(State.COMPLETED, action=ActionType.INVESTIGATION)
+    checked, end = thread.replies(entries(Happened.VERIFIED, Happened.COMPLETED), looked)
+    assert "nothing to check" in checked.text
+    assert end.text.startswith("✅ Investigated")
+
+
+def test_counts_have_their_plurals():
+    assert words.counted(1, "change") == "1 change"
+    assert words.counted(2_000, "change") == "2,000 changes"
+    assert words.length(timedelta(seconds=300)) == "5 minutes"
+    assert words.length(timedelta(seconds=90)) == "90 seconds"
+    assert words.length(timedelta(hours=2)) == "2 hours"
+
+
+def test_an_undo_without_a_person_happens_by_itself():
+    started = entry(Happened.ROLLBACK_STARTED)
+    assert "by itself" in thread.line(dataclasses.replace(started, entry=dataclasses.replace(started.entry, by=None)))
+    assert "asked by because" in thread.line(started)

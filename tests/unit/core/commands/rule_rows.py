@@ -43,6 +43,8 @@ LOW R3 kubectl completion bash
 LOW R3 kubectl apply view-last-applied deploy/web
 LOW R3 kubectl set env deploy/web --list
 LOW R3 kubectl label pod web-1 --list
+LOW R3 kubectl annotate pod web-1 --list
+DENY R4 kubectl annotate secret db --list
 LOW R3 kubectl set image -f web.yaml web=nginx:1 --local -o yaml
 LOW R3 kubectl label --local -f web.yaml a=b -o yaml
 LOW R3 kubectl kustomize .
@@ -79,7 +81,8 @@ DENY R4 kubectl diff -f ../x.yaml
 DENY R4 kubectl create configmap x --from-file=/etc/passwd --dry-run=client -o yaml
 DENY R4 kubectl create configmap x --from-file=k=/etc/passwd --dry-run=client -o yaml
 DENY R4 kubectl create secret generic x --from-env-file=/etc/environment --dry-run=client -o yaml
-DENY R4 kubectl get pods -v=8
+LOW R3 kubectl get pods -v=8
+DENY R4 kubectl get secrets -v=8
 # R5: code, tunnels, files
 DENY R5 kubectl attach web-1
 DENY R5 kubectl proxy --port=0
@@ -100,6 +103,7 @@ HIGH R5 kubectl exec web-1 -- ls /
 HIGH R5 kubectl exec deploy/web -c web -- cat /etc/hosts
 HIGH R5 kubectl exec web-1 --dry-run=client -- ls
 HIGH R5 kubectl cp ./x web-1:/tmp/x
+CRITICAL R8 kubectl cp ./x kube-system/dns-1:/tmp/x
 HIGH R5 kubectl debug web-1 --image=busybox
 HIGH R5 kubectl run x --image=busybox
 CRITICAL R5 kubectl exec web-1 -- rm -rf /data
@@ -259,6 +263,11 @@ CRITICAL R8 kubectl delete ns prod --dry-run=none
 CRITICAL R8 kubectl delete ns prod --dry-run=client --dry-run=none
 CRITICAL R8 kubectl delete ns prod --help=false
 CRITICAL R8 kubectl delete ns prod -h=false
+CRITICAL R8 kubectl delete deploy web -n --dry-run=client
+MEDIUM R6 kubectl delete pod web-1 -n --help
+CRITICAL R8 kubectl delete ns prod --dry-run=F
+DENY R9 kubectl delete ns prod --dry-run=
+DENY R9 helm install web ./chart --dry-run=
 MEDIUM R6 kubectl patch deploy web -p '{}' --field-manager --dry-run=client
 # R10: helm
 LOW R10 helm list -A
@@ -278,6 +287,7 @@ LOW R10 helm plugin list
 LOW R10 helm dependency list ./chart
 LOW R10 helm template web ./chart
 LOW R10 helm install --help
+LOW R10 helm help upgrade
 HIGH R10 helm test web
 HIGH R7 helm install web ./chart
 HIGH R7 helm upgrade --install web ./chart --set a=b
@@ -335,6 +345,12 @@ CRITICAL R11 istioctl uninstall --purge
 CRITICAL R11 velero backup delete x
 CRITICAL R11 flux uninstall
 DENY R2 argocd app list --server=example.com
+DENY R2 velero backup create x --kubecontext=other
+DENY R11 argocd app get web --hard-refresh
+DENY R11 istioctl proxy-config log web-1 -r
+DENY R4 istioctl analyze /etc/passwd
+HIGH R11 flux reconcile kustomization web --dry-run
+LOW R9 flux uninstall --dry-run
 DENY R2 argocd app get web --auth-token=x
 DENY R11 argocd app get web --nosuch
 DENY R11 argocd login example.com

@@ -63,8 +63,8 @@ DENIED_KUBECTL = [
     ("kubectl set image deploy/web web=nginx:1 --dry-run=client -o go-template-file=/etc/passwd", "R4"),
     ("kubectl scale deploy/web --replicas=3 -o jsonpath-file=/etc/passwd", "R4"),
     ("kubectl rollout undo deploy/web -o go-template-file=/etc/passwd", "R4"),
-    ("kubectl get pods -v=9", "R4"),
-    ("kubectl get pods -v9", "R4"),
+    ("kubectl get secrets -v=9", "R4"),
+    ("kubectl get secrets -v9", "R4"),
     ("kubectl get pods --vmodule=x=9", "R4"),
     # R6, R7, R8: more than one ordinary object, other kinds
     ("kubectl delete --raw /api/v1/namespaces/shop/pods/web-1", "R8"),
@@ -82,8 +82,8 @@ DENIED_KUBECTL = [
     ("kubectl set image deploy/web =nginx:1", "R1h"),
     ("kubectl delete pod web-1 --dry-run=maybe", "R9"),
     # a flag's value swallows the next word
-    ("kubectl delete pod web-1 -n --dry-run=client", "R1g"),
-    ("kubectl delete pod web-1 -n --help", "R1g"),
+    ("kubectl get pod web-1 -n --dry-run=client", "R1g"),
+    ("kubectl delete pod web-1 -n --help --dry-run=client", "R1g"),
     # R12: other verbs, plugins, unknown flags and kinds
     ("kubectl", "R12"),
     ("kubectl -n shop", "R12"),
@@ -115,7 +115,7 @@ DENIED_KUBECTL = [
     ("kubectl get pods,widgets", "R12"),
     ("kubectl get deployments.evil.apps", "R12"),
     ("kubectl -A get pods", "R1b"),
-    ("kubectl -v=9 get pods", "R4"),
+    ("kubectl -v=9 describe sa x", "R4"),
     ("kubectl get pods -A=maybe", "R1h"),
     ("kubectl get pods -o", "R1h"),
     ("kubectl get pods --output", "R1h"),

@@ -3,19 +3,19 @@
 import pytest
 
 from core.commands.gate import judge
-from core.commands.grammar import MAX_LENGTH, MAX_STAGES
+from core.commands.grammar import MAX_LENGTH, MAX_STAGES, parse_line
 
 DENIED_SHAPES = [
     # R1a, R1h: one line, one command
     ("", "R1h"),
     ("   ", "R1h"),
-    ("# only a comment", "R1b"),
+    ("# only a comment", "R1h"),
     ("kubectl get pods; kubectl get svc", "R1a"),
     ("kubectl get pods ;", "R1a"),
     ("kubectl get pods && kubectl delete pod web-1", "R1b"),
     ("kubectl get pods || kubectl delete pod web-1", "R1b"),
     ("kubectl get pods &", "R1a"),
-    ("kubectl get pods # and more", "R1a"),
+    ("kubectl get pods # and more\nkubectl delete pod web-1", "R1a"),
     ("kubectl get pods\nkubectl delete pod web-1", "R1a"),
     ("kubectl get pods\rkubectl delete pod web-1", "R1a"),
     ("kubectl get pods |& grep web", "R1a"),
@@ -52,7 +52,10 @@ DENIED_SHAPES = [
     ("kubectl get pods\\ -A", "R1b"),
     ("kubectl get $'pods'", "R1b"),
     ('kubectl get $"pods"', "R1b"),
-    ('kubectl get "a!b"', "R1b"),
+    ('kubectl get "\\\\$KIND"', "R1b"),
+    ("kubectl get pods -l {a,b}", "R1b"),
+    ("kubectl get -o jsonpath={.items[0].metadata.name} pods", "R1b"),
+    ("kubectl get { pods", "R1b"),
     ("kubectl delete -f <(echo x)", "R1b"),
     # what R1c says of redirections
     ("kubectl get pods > out", "R1c"),
@@ -127,6 +130,23 @@ def test_a_line_that_is_no_simple_command_is_denied_with_the_rule_and_a_reason(l
 @pytest.mark.parametrize("line", ["cat <<EOF\nkubectl get pods\nEOF", "kubectl delete -f - <<EOF\nx\nEOF"])
 def test_a_here_document_is_denied(line):
     assert judge(line, "shop").is_denied
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("env!=prod", "env!=prod"),
+        ('"env!=prod"', "env!=prod"),
+        ("jsonpath={.status.phase}", "jsonpath={.status.phase}"),
+        ("{{.status.phase}}", "{{.status.phase}}"),
+        (r'"a\"b\\c\td\$e"', r'a"b\c\td$e'),
+        ("""'{range .items[*]}{"\\n"}{end}'""", r'{range .items[*]}{"\n"}{end}'),
+        ("a#b", "a#b"),
+        ("x # --dry-run=client", "x"),
+    ],
+)
+def test_what_bash_leaves_as_it_stands_is_taken_as_it_stands(text, word):
+    assert parse_line(f"kubectl get pods {text}") == (("kubectl", "get", "pods", word),)
 
 
 def test_a_line_too_long_is_denied_before_it_is_parsed():

@@ -1,0 +1,146 @@
+"""A rollback that would go beyond the resolution's own change is asked about first; any other is not."""
+
+import asyncio
+
+from core.approval import ApprovalState, Subject
+from core.history import Happened
+from core.resolution import State
+from tests.scenario.conftest import Play, buttons_of, playing
+
+BASE = "/api/v1/incident"
+BODY = {
+    "client_id": "loc-01",
+    "namespace": "orders",
+    "action_type": "resource_scale",
+    "action_description": "orders-api: queue is full",
+}
+
+
+async def scaled(play: Play) -> tuple[str, str]:
+    """A scaling that was done, and its snapshot."""
+    _, answer = await play.post(f"{BASE}/resolve", BODY)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    done = await play.until_state(answer["resolution_id"], State.COMPLETED)
+    return answer["resolution_id"], str(done.resolution.snapshot_id)
+
+
+async def scaled_and_deleted(play: Play) -> tuple[str, str]:
+    """And somebody deleted the workload since."""
+    found = await scaled(play)
+    play.stage.simulator.objects.remove("Deployment", "orders", "orders-api")
+    return found
+
+
+def deployments(play: Play) -> list[dict]:
+    return list(play.stage.simulator.objects.of("Deployment", "orders"))
+
+
+async def asked_back(play: Play, snapshot: str) -> dict:
+    status, answer = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
+    assert (status, answer["status"]) == (200, "awaiting_approval"), answer
+    return answer
+
+
+async def test_what_somebody_deleted_since_is_made_again_only_after_an_answer(play):
+    id_, snapshot = await scaled_and_deleted(play)
+
+    answer = await asked_back(play, snapshot)
+
+    assert (answer["success"], answer["commands_executed"], answer["results"]) == (False, 0, [])
+    assert "make Deployment orders/orders-api again, which is more than putting it back" in answer["approval"]["permit"]
+    assert deployments(play) == []
+    assert (await play.overview(id_)).resolution.state is State.COMPLETED
+    _, pending = await play.get(f"{BASE}/pending-approvals")
+    assert [one["approval_id"] for one in pending["pending_approvals"]] == [answer["approval_id"]]
+    _, status = await play.get(f"{BASE}/status/{id_}")
+    assert (status["status"], status["rollback_approval"]["approval_id"]) == ("completed", answer["approval_id"])
+
+    status, decided = await play.post(
+        f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"}
+    )
+
+    assert (status, decided["status"]) == (200, "approved")
+    await play.until_state(id_, State.ROLLED_BACK)
+    (made,) = deployments(play)
+    assert made["spec"]["replicas"] == 2
+    _, pending = await play.get(f"{BASE}/pending-approvals")
+    assert pending["count"] == 0
+
+
+async def test_the_card_asks_and_a_no_leaves_everything_as_it_is(play):
+    id_, snapshot = await scaled_and_deleted(play)
+    await asked_back(play, snapshot)
+    await play.slack.until(lambda: next((one for one in play.slack.messages() if "beyond" in str(one)), None))
+    card = await play.card("Resolved")
+    assert {"approve", "reject", "rollback"} <= set(buttons_of(card))
+    assert "make Deployment orders/orders-api again" in str(card["blocks"])
+    overview = await play.overview(id_)
+
+    status, decided = await play.post(
+        f"{BASE}/approve/{overview.rollback_question.id}",
+        {"approved_by": "demo", "decision": "reject", "reason": "it is gone on purpose"},
+    )
+
+    assert (status, decided["status"]) == (200, "rejected")
+    assert deployments(play) == []
+    assert (await play.overview(id_)).resolution.state is State.COMPLETED
+    told = await play.thread_with(card, "The rollback was rejected: it is gone on purpose")
+    assert "Rolling back would go beyond undoing its own change" in told
+    assert (await asked_back(play, snapshot))["approval_id"] != overview.rollback_question.id
+
+
+async def test_a_click_on_the_card_approves_it(play):
+    id_, snapshot = await scaled_and_deleted(play)
+    await asked_back(play, snapshot)
+    await play.slack.until(lambda: next((one for one in play.slack.messages() if "beyond" in str(one)), None))
+
+    await play.click(await play.card("Resolved"), "approve")
+
+    await play.until_state(id_, State.ROLLED_BACK)
+    assert [one["spec"]["replicas"] for one in deployments(play)] == [2]
+
+
+async def test_nobody_answering_puts_nothing_back_and_it_can_be_asked_again(database_url):
+    async with playing(database_url, approval_timeout=2.0) as play:
+        id_, snapshot = await scaled_and_deleted(play)
+        first = await asked_back(play, snapshot)
+
+        async with asyncio.timeout(10):
+            while (await play.overview(id_)).rollback_question is not None:
+                await asyncio.sleep(0.1)
+
+        seen = await play.overview(id_)
+        assert [one.state for one in seen.approvals if one.id == first["approval_id"]] == [ApprovalState.EXPIRED]
+        assert (seen.resolution.state, deployments(play)) == (State.COMPLETED, [])
+        assert (await asked_back(play, snapshot))["approval_id"] != first["approval_id"]
+
+
+async def test_the_undo_of_its_own_change_runs_under_a_permit_that_the_first_answer_gave(play):
+    id_, snapshot = await scaled(play)
+
+    status, answer = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
+
+    assert (status, answer["success"], answer["commands_executed"]) == (200, True, 1)
+    assert answer["results"][0]["command"].startswith("kubectl patch deployment orders-api -n orders --type=merge")
+    first, second = (await play.overview(id_)).approvals
+    assert (second.subject, second.state, second.decided_by) == (
+        Subject.ROLLBACK,
+        ApprovalState.APPROVED,
+        first.decided_by,
+    )
+    assert [rule.sentence() for rule in second.permit.rules] == [
+        "put Deployment orders/orders-api back as it was, where nobody else has changed it since"
+    ]
+    assert first.permit.digest != second.permit.digest
+
+
+async def test_neither_a_pause_nor_a_spent_day_holds_an_undo_up(play):
+    id_, snapshot = await scaled(play)
+    await play.slack.command(play.ada, "/incident", "pause the network is on fire")
+
+    status, answer = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
+
+    assert (status, answer["success"]) == (200, True)
+    entries = await play.stage.assembled.intake._store.entries(id_)
+    told = [one.entry.what for one in entries]
+    assert told.index(Happened.ROLLBACK_ASKED) < told.index(Happened.EVIDENCE_KEPT) < told.index(Happened.ROLLED_BACK)
