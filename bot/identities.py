@@ -15,7 +15,7 @@ from bot.settings import Settings, issuer_environment
 from core.cluster.access import Access, review_access
 from core.cluster.at_work import ClusterAtWork
 from core.cluster.client import KubernetesCluster, open_cluster
-from core.cluster.grants import IssuerAddress, IssuerClient
+from core.cluster.grants import IssuerAddress, IssuerClient, IssuerStatus
 from core.cluster.issuing import GRANTS_NAMESPACE, GrantIssuer
 from core.cluster.posture import Posture, policy_gaps, user_of
 from core.cluster.runner import helm_path, kubectl_path
@@ -99,13 +99,12 @@ async def open_ways(settings: Settings, *, database_url: str, clock: Clock) -> A
     Once an issuer is set, nothing but what it issues is ever used for changes; where none is, KUBECONFIG's identity is.
     """
     async with open_identities(settings) as identities:
-        told = await _told_at_start(settings, identities, clock)
         if not settings.is_issuing:
-            yield Ways(identities, ReadyMade(identities.own), told)
+            yield Ways(identities, ReadyMade(identities.own), await _told_at_start(identities))
             return
         if settings.issuer_url is not None:
             client = _client_by_url(settings, settings.issuer_url, identities, clock)
-            yield Ways(identities, client, told, client)
+            yield Ways(identities, client, await _told_at_start(identities, client), client)
             return
         with tempfile.TemporaryDirectory(prefix="ir-issuer-") as folder:
             socket = Path(folder) / "socket"
@@ -114,6 +113,7 @@ async def open_ways(settings: Settings, *, database_url: str, clock: Clock) -> A
             client = IssuerClient(IssuerAddress(socket), reader.credentials, reader.runner, clock)
             try:
                 await child.start()
+                told = await _told_at_start(identities, client)
                 yield Ways(identities, client, told, client, (child.keep_running,))
             finally:
                 await child.stop()
@@ -177,30 +177,28 @@ async def _has_setpriv() -> bool:
     return await asyncio.to_thread(_SETPRIV.is_file)
 
 
-async def posture_of(settings: Settings, identities: Identities, clock: Clock) -> Posture:
+async def posture_of(identities: Identities, issuer: IssuerStatus | None) -> Posture:
     """What the cluster enforces, asked of it; UnavailableError where it does not answer."""
     named = {"reader": identities.reader, "preview": identities.preview, "keeper": identities.keeper}
     own = identities.own
-    if not settings.is_issuing and all(each is own for each in named.values()):
+    if issuer is None and all(each is own for each in named.values()):
         return Posture(Enforcement.ONE_IDENTITY, dict.fromkeys([*named, "changes"], "KUBECONFIG"))
     users = {name: await user_of(each.api) for name, each in named.items()}
-    if not settings.is_issuing:
+    if issuer is None:
         users["changes"] = await user_of(own.api)
         is_apart = own is not identities.reader and users["changes"] != users["reader"]
         return Posture(Enforcement.READY_MADE if is_apart else Enforcement.ONE_IDENTITY, users)
-    users["issuer"], problem = await _issuer(settings, identities, clock)
+    users["issuer"] = issuer.user
     gaps = await policy_gaps(identities.reader.api, users=users)
-    told = (*gaps, *((f"nothing can be issued now, so nothing is changed: {problem}",) if problem else ()))
-    return Posture(Enforcement.NAMES if gaps else Enforcement.VALUES, users, told)
+    problem = (f"nothing can be issued now, so nothing is changed: {issuer.problem}",) if issuer.problem else ()
+    return Posture(Enforcement.NAMES if gaps else Enforcement.VALUES, users, (*gaps, *problem))
 
 
-async def _issuer(settings: Settings, identities: Identities, clock: Clock) -> tuple[str | None, str | None]:
-    """Its user, which one that runs elsewhere keeps to itself, and why it cannot issue now."""
-    if settings.issuer_url is not None:
-        return None, await _client_by_url(settings, settings.issuer_url, identities, clock).problem()
+async def _issuer_itself(settings: Settings) -> IssuerStatus:
+    """Without its process, for `check`."""
     async with open_cluster(settings.issuer_kubeconfig, kubectl=kubectl_path(settings.kubectl_path)) as cluster:
         issuer = GrantIssuer(cluster.api, cluster.credentials, namespace=GRANTS_NAMESPACE)
-        return await user_of(cluster.api), await issuer.problem()
+        return IssuerStatus(await user_of(cluster.api), await issuer.problem())
 
 
 def _client_by_url(settings: Settings, url: str, identities: Identities, clock: Clock) -> IssuerClient:
@@ -209,11 +207,12 @@ def _client_by_url(settings: Settings, url: str, identities: Identities, clock: 
     return IssuerClient(address, identities.reader.credentials, identities.reader.runner, clock)
 
 
-async def _told_at_start(settings: Settings, identities: Identities, clock: Clock) -> tuple[str, ...]:
+async def _told_at_start(identities: Identities, client: IssuerClient | None = None) -> tuple[str, ...]:
     """A cluster that does not answer holds no start up."""
     try:
         async with asyncio.timeout(LOOK_SECONDS):
-            return (await posture_of(settings, identities, clock)).told()
+            issuer = await client.status() if client is not None else None
+            return (await posture_of(identities, issuer)).told()
     except (UnavailableError, TimeoutError):
         return ("the cluster did not answer, so what it enforces is not known; incident-resolver check asks again",)
 
@@ -237,5 +236,10 @@ async def cluster_state(settings: Settings, clock: Clock, *, namespace: str | No
         if not settings.is_issuing:
             is_same = identities.own is identities.reader
             changes = reads if is_same else await review_access(identities.own.api, namespace=namespace)
-        found = await posture_of(settings, identities, clock)
+        issuer = None
+        if settings.issuer_url is not None:
+            issuer = await _client_by_url(settings, settings.issuer_url, identities, clock).status()
+        elif settings.is_issuing:
+            issuer = await _issuer_itself(settings)
+        found = await posture_of(identities, issuer)
         return ClusterState(identities.reader.name, await identities.reader.uid(), reads, changes, found)

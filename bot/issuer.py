@@ -17,6 +17,7 @@ from bot.settings import Settings
 from core.cluster.client import open_cluster
 from core.cluster.grants import STATUSES
 from core.cluster.issuing import GRANTS_NAMESPACE, GrantIssuer, IssuedGrant
+from core.cluster.posture import user_of
 from core.cluster.runner import kubectl_path
 from core.errors import InvalidInputError, NotAllowedError, ResolverError
 from core.history import Happened
@@ -85,7 +86,7 @@ class GrantDesk:
         return {"is_found": is_found}
 
     async def status(self, _: ApprovalId) -> Answer:
-        return {"problem": await self.issuer.problem()}
+        return {"problem": await self.issuer.problem(), "user": await user_of(self.issuer.api)}
 
     async def sweep(self) -> int:
         """Removes what executions left behind that are over, and says so; how many."""

@@ -54,6 +54,14 @@ class IssuerAddress:
         return aiohttp.TCPConnector(ssl=context)
 
 
+@dataclass(frozen=True, slots=True)
+class IssuerStatus:
+    """Who the issuer is to the API server, None where nobody says, and why it cannot issue, None when it can."""
+
+    user: str | None
+    problem: str | None
+
+
 @dataclass(slots=True)
 class Token:
     """The credential of one grant, in memory only."""
@@ -81,14 +89,14 @@ class IssuerClient:
     async def revoke(self, approval_id: ApprovalId) -> None:
         await self._ask("revoke", approval_id)
 
-    async def problem(self) -> str | None:
-        """Why the issuer cannot issue, None when it can."""
+    async def status(self) -> IssuerStatus:
+        """A fault where it does not answer is a problem like any other."""
         try:
             answer = await self._ask("status", None)
         except ResolverError as error:
-            return str(error)
-        told = answer.get("problem")
-        return None if told is None else str(told)
+            return IssuerStatus(None, str(error))
+        user, problem = answer.get("user"), answer.get("problem")
+        return IssuerStatus(str(user) if user else None, str(problem) if problem else None)
 
     async def _ask(self, what: str, approval_id: ApprovalId | None) -> dict[str, Any]:
         try:

@@ -24,6 +24,7 @@ from core.cluster.client import KubernetesCluster
 from core.cluster.grants import IssuerAddress, IssuerClient
 from core.effects import Change
 from core.errors import NotAllowedError, NotFoundError, StaleError, UnavailableError
+from core.grants import Enforcement
 from core.history import Entry, Happened
 from core.permit import Permit, PermitRule
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, State
@@ -291,11 +292,12 @@ async def test_the_service_starts_its_issuer_starts_it_again_when_it_dies_and_en
         (keep_running,) = ways.parts
         watching = group.create_task(keep_running())
         (first,) = [one for one in here.children() if "issuer" in one.cmdline()]
-        assert await ways.client.problem() is None
+        assert (await ways.client.status()).problem is None
+        assert ways.told == (str(Enforcement.VALUES),)
 
         first.kill()
         async with asyncio.timeout(40):
-            while await ways.client.problem() is not None:
+            while (await ways.client.status()).problem is not None:
                 await asyncio.sleep(0.2)
 
         (second,) = [one for one in here.children() if "issuer" in one.cmdline() and one.is_running()]

@@ -72,7 +72,7 @@ async def problem(url: str, folder: Path | None, kubeconfig: Path, *, authority:
     address = IssuerAddress(None, url, *certificate, authority / "ca.crt")
     credentials = await load_credentials(kubeconfig)
     runner = Runner(kubectl_path(None), home=kubeconfig.parent)
-    return await IssuerClient(address, credentials, runner, lambda: datetime.now(UTC)).problem()
+    return (await IssuerClient(address, credentials, runner, lambda: datetime.now(UTC)).status()).problem
 
 
 async def test_who_holds_a_certificate_of_the_authority_is_answered(folders, kubeconfig):
