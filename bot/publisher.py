@@ -7,8 +7,8 @@ from typing import Protocol
 
 import structlog
 
+from core.card_slots import CardSlot, CardStore
 from core.errors import ResolverError, UnavailableError
-from core.ports import CardSlot, CardStore
 
 log = structlog.get_logger()
 POLL_SECONDS = 1.0

@@ -48,6 +48,7 @@ from core.permits import choose_affected
 from core.policy.loading import load_policy
 from core.policy.policy import DEFAULT_POLICY, Policy
 from core.ports import Source
+from core.questions import Asking
 from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
@@ -223,7 +224,7 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         )
         ways = await using.enter_async_context(open_ways(settings, database_url=url, clock=utc_now))
         graph = await using.enter_async_context(_open_graph(settings))
-        rollback = RollbackManager(ways.keeper, store.update_snapshot_entry, utc_now)
+        rollback = RollbackManager(ways.keeper, store.update_snapshot_entries, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
             _open_flow(settings, store=store, ways=ways, graph=graph, engine=engine, rollback=rollback)
@@ -235,15 +236,12 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
-            worker.hint.set()
+            worker.wake()
             if slack is not None:
                 slack.hint.set()
 
-        async def listening() -> None:
-            await hints.listen(url, wake)
-
         sweeper = Sweeper(store.engine, settings.retention_days)
-        parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run, *ways.parts]
+        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run, *ways.parts]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack, ways.told)
@@ -295,6 +293,7 @@ async def _open_flow(
             prompt=framed_prompt,
             workspaces=settings.data / "workspaces",
             clock=utc_now,
+            asking=Asking(engine.timeout_seconds, new_id, is_allowed=engine.policy.asks_uncovered),
         )
         yield Flow(
             store=store,
@@ -344,7 +343,9 @@ def _slack_door(
         engine=engine,
         store=store,
         cards=PostgresCards(store.engine),
-        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody(), enforced),
+        rendering=Rendering(
+            Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody(), enforced=enforced
+        ),
         clock=utc_now,
         monotonic=time.monotonic,
         owner=owner,

@@ -33,6 +33,11 @@ class Worker:
     hint: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: int = 0
 
+    def wake(self) -> None:
+        """Something was written: the loop and whoever waits for an answer look at once."""
+        self.hint.set()
+        self.flow.executor.hint()
+
     async def run(self) -> None:
         """Until cancelled. Cancelling leaves each resolution where its last committed move put it."""
         async with asyncio.TaskGroup() as group:

@@ -19,10 +19,11 @@ class ApprovalState(enum.Enum):
 
 
 class Subject(enum.Enum):
-    """What the question is about."""
+    """What the question is about: all that a resolution does, an undo beyond its own, or one exact line mid-run."""
 
     RESOLUTION = "resolution"
     ROLLBACK = "rollback"
+    COMMAND = "command"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,13 @@ import enum
 import hashlib
 from dataclasses import dataclass
 
+from core.resources import Resource
 from core.risk_levels import RiskLevel
+
+FieldPath = tuple[str, ...]
+"""Keys from an object's root; a step into a list takes the item of that name."""
+WHOLE: FieldPath = ("metadata", "generation")
+"""Stands for a change whose fields are not told one by one."""
 
 
 class Change(enum.Enum):
@@ -55,13 +61,35 @@ class JudgedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Aim:
+    """Which objects a line above LOW means, in the line's own words; which those are now, only the API server knows.
+
+    `pairs` are (kind, name), the name "" where a kind stands alone; the kind is the line's own lower-case word where
+    the gate does not know it. `objects` are named in full, by files or because the line makes them; with `may_be_new`
+    they need not exist. `fields` are what the line changes of each. `unclear` says why targets cannot be told at all.
+    """
+
+    namespace: str
+    pairs: tuple[tuple[str, str], ...] = ()
+    objects: tuple[Resource, ...] = ()
+    may_be_new: bool = False
+    selector: str = ""
+    field_selector: str = ""
+    is_everywhere: bool = False
+    drains: bool = False
+    fields: tuple[FieldPath, ...] = ()
+    unclear: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A command line after parsing and judging: exactly what would run, and how dangerous it is.
 
     `risk` is None for DENY. `rule` is the id of the rule sheet ("R4"), `reason` a sentence the agent can act on.
     `stages` are argument vectors: one program, then the text filters its output is piped through; empty for DENY.
     `effects` are the changes, empty for LOW. Above LOW they are empty where the line does more than an Effect can say:
-    it is judged, and no permit covers it. `files` are the local files it names, as they were judged; None where it
+    it is judged, and only a permit of exactly this line covers it. `aim` says which objects it means, None for LOW, for
+    DENY and where no objects were told. `files` are the local files it names, as they were judged; None where it
     names none. `verb` ("kubectl delete"), `namespaces` and `kinds` are what policies raise by.
     """
 
@@ -75,6 +103,7 @@ class Judged:
     verb: str = ""
     namespaces: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
+    aim: Aim | None = None
 
     @property
     def is_denied(self) -> bool:

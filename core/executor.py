@@ -14,10 +14,12 @@ from core.findings import IncidentContext
 from core.grants import Commands, Grants, granted
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
+from core.questions import Asking, Questions
 from core.resolution import ActionType, Resolution
 from core.resources import Resource
 from core.snapshot import Manifest
 from core.toolbox import GatedToolbox
+from core.wall_clock import WallClock
 from core.workspace import context_text, read_workspace_file, write_workspace
 
 
@@ -32,7 +34,7 @@ class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
     `judge` is the gate, `prompt` frames the context as data. `cluster` is read from; `at_work` is what the toolbox
-    works on, and its changes run with what `grants` issues for the approval.
+    works on, and its changes run with what `grants` issues for the approval. Without `asking` nobody is asked mid-run.
     """
 
     store: Store
@@ -45,6 +47,7 @@ class RemediationExecutor:
     prompt: Callable[[str], str]
     workspaces: Path
     clock: Clock
+    asking: Asking | None = None
 
     async def run(self, resolution: Resolution, *, permit: Permit, context: IncidentContext) -> Outcome:
         """Runs to an end. Cancelling stops the agent and raises CancelledError once it is gone.
@@ -61,6 +64,8 @@ class RemediationExecutor:
 
     async def _at_work(self, resolution: Resolution, permit: Permit, changes: Commands, *, text: str) -> Outcome:
         request, folder = resolution.request, self.workspaces / resolution.id
+        profile = self.profiles[request.action_type]
+        wall_clock = WallClock(profile.wall_clock_seconds)
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
@@ -68,19 +73,36 @@ class RemediationExecutor:
             store=self.store,
             cluster=self.at_work,
             changes=changes,
+            grants=self.grants,
             folder=folder,
             clock=self.clock,
+            questions=self._questions(resolution, permit),
+            wall_clock=wall_clock,
         )
         task = AgentTask(
             resolution_id=resolution.id,
             agent="executor",
-            profile=self.profiles[request.action_type],
+            profile=profile,
             prompt=self.prompt(text),
             folder=folder,
+            clock=wall_clock,
             token_limit=permit.token_limit,
         )
-        outcome = await self.agents.run(task, toolbox)
+        try:
+            outcome = await self.agents.run(task, toolbox)
+        finally:
+            toolbox.end()
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)
+
+    def hint(self) -> None:
+        """Somebody may have answered: whoever waits for it looks at once."""
+        if self.asking is not None:
+            self.asking.bell.ring()
+
+    def _questions(self, resolution: Resolution, permit: Permit) -> Questions | None:
+        if self.asking is None:
+            return None
+        return Questions(resolution=resolution, permit=permit, store=self.store, clock=self.clock, asking=self.asking)
 
     async def _objects(self, context: IncidentContext) -> list[tuple[Resource, Manifest]]:
         """The affected objects as they are; one that cannot be read is left out, the agent can still ask for it."""

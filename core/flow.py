@@ -1,11 +1,11 @@
 """What the worker does with a resolution in each state: the product on one page."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from core import permits, risk
+from core import lines, permits, questions, risk
 from core.approval import Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
@@ -152,8 +152,8 @@ class Flow:
         context = await self.store.context(resolution.id)
         if overview is None or overview.approval is None or context is None:
             raise ResolverError("An approved resolution has lost its question or its context.")
-        permit = await self._narrowed(overview.approval.permit)
-        if not await self._may_start(resolution, permit) or permit is None:
+        permit, left_out = await lines.narrowed(overview.approval.permit, self.cluster)
+        if not await self._may_start(resolution, permit, left_out) or permit is None:
             return
         running = replace(resolution, state=State.EXECUTING)
         stop = asyncio.Event()
@@ -171,23 +171,13 @@ class Flow:
         else:
             await self._ended(running, outcome)
 
-    async def _narrowed(self, permit: Permit) -> Permit | None:
-        """The permit without targets that have gone since; None when a permit that had targets has none left."""
-        kept = []
-        for rule in permit.rules:
-            live = await self.cluster.read(rule.target)
-            if live is not None and rule.target.uid in {None, live.get("metadata", {}).get("uid")}:
-                kept.append(rule)
-        if permit.rules and not kept:
-            return None
-        return replace(permit, rules=tuple(kept))
-
-    async def _may_start(self, resolution: Resolution, permit: Permit | None) -> bool:
+    async def _may_start(self, resolution: Resolution, permit: Permit | None, left_out: Sequence[str]) -> bool:
         """Moves to executing before the first effect, or says why not; False when nothing is to be run now."""
         spent = await self.ledger.spent_today_usd()
         async with self.store.transaction() as tx:
             if permit is None:
-                await self._fail(tx, resolution, "What was approved no longer exists; ask again to look afresh.")
+                sentence = f"What was approved is not as it was; ask again to look afresh. {' '.join(left_out)}"
+                await self._fail(tx, resolution, sentence)
                 return False
             if await tx.now() > permit.ends_at:
                 entry = Entry(Happened.EXPIRED, resolution.id, None, {"reason": "not started in time"})
@@ -204,7 +194,8 @@ class Flow:
             if any(permit.shares_target(other) for other in await tx.permits_at_work(resolution.id)):
                 await tx.postpone(resolution, seconds=1.0)  # one writer per object at a time
                 return False
-            entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, {"digest": permit.digest})
+            facts = {"digest": permit.digest, "left_out": list(left_out)}
+            entry = Entry(Happened.EXECUTION_STARTED, resolution.id, None, facts)
             _held(await tx.move(resolution, to=State.EXECUTING, because=entry, wake_in_seconds=0))
         return True
 
@@ -236,7 +227,9 @@ class Flow:
             return False
 
     async def _ended(self, resolution: Resolution, outcome: Outcome) -> None:
+        overview = await self.store.overview(resolution.id)
         async with self.store.transaction() as tx:
+            await questions.close(tx, overview.question if overview else None, by=None, reason="the run has ended")
             await tx.save_outcome(outcome, transcript=outcome.transcript)
             facts = {"ending": outcome.ending, "output": outcome.output}
             entry = Entry(Happened.EXECUTION_ENDED, resolution.id, None, facts)
@@ -270,15 +263,17 @@ class Flow:
 
     async def _interrupted(self, resolution: Resolution, *, by: Person | None, reason: str, opening: str) -> None:
         overview = await self.store.overview(resolution.id)
-        lines = [one for one in overview.commands if one.is_executed] if overview else []
+        ran = [one for one in overview.commands if one.is_executed] if overview else []
         changes = overview.changes if overview else 0
-        done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in lines)
+        done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in ran)
         told = f"{opening} {reason}".strip()
         told += f" What ran: {done}." if done else " No command had run."
+        told += questions.approved_in_vain(overview) if overview else ""
         made = "1 change" if changes == 1 else f"{changes} changes"
         told += f" {made} can be rolled back." if changes else " Nothing was changed."
-        outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in lines), bool(changes))
+        outcome = Outcome(resolution.id, "interrupted", told, tuple(one.line for one in ran), bool(changes))
         async with self.store.transaction() as tx:
+            await questions.close(tx, overview.question if overview else None, by=by, reason=questions.INTERRUPTED)
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
             if resolution.auto_rollback and changes and "interrupt" in self.policy.undo_when:

@@ -90,7 +90,7 @@ class NoChanges:
 @asynccontextmanager
 async def granted(grants: Grants, approval_id: ApprovalId | None, permit: Permit) -> AsyncIterator[Commands]:
     """What an execution inside this permit makes its changes with: issued on entering, taken away at every end."""
-    if not permit.rules or approval_id is None:
+    if not (permit.rules or permit.lines) or approval_id is None:
         yield NoChanges()
         return
     try:
@@ -137,7 +137,7 @@ class Claim:
             return "A rollback is not done with an execution's credential."
         if self.approval.permit.digest != self.digest:
             return "The stored permit is not the one that was approved: its digest differs."
-        if not self.approval.permit.rules:
+        if not (self.approval.permit.rules or self.approval.permit.lines):
             return "The approval allows no change."
         if self.is_used:
             return "A credential was issued for this approval before; each approval has one, once."

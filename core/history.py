@@ -26,6 +26,8 @@ class Happened(enum.Enum):
     AGENT_SAID = "agent_said"
     COMMAND_JUDGED = "command_judged"
     COMMAND_ENDED = "command_ended"
+    QUESTION_ASKED = "question_asked"
+    QUESTION_ENDED = "question_ended"
     BUDGET_WARNED = "budget_warned"
     INTERRUPT_ASKED = "interrupt_asked"
     INTERRUPTED = "interrupted"

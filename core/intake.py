@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 
+from core import offers, questions
 from core.actor import Actor
 from core.approval import Answer, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
@@ -129,10 +130,13 @@ class Intake:
             self._engine.judge_answer(approval, answer, actor=actor, now=await tx.now())
             resolution = await _known(tx, approval.resolution_id)
             self._engine.check_requester(resolution, answer)
-            if approval.subject is Subject.ROLLBACK:
-                await _decide_rollback(tx, resolution, approval, answer)
-            else:
-                await _decide_resolution(tx, resolution, approval, answer)
+            match approval.subject:
+                case Subject.RESOLUTION:
+                    await _decide_resolution(tx, resolution, approval, answer)
+                case Subject.ROLLBACK:
+                    await _decide_rollback(tx, resolution, approval, answer)
+                case Subject.COMMAND:
+                    await _answer_question(tx, approval, resolution, answer)
         return await self.overview(approval.resolution_id)
 
     async def interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> Overview:
@@ -141,10 +145,11 @@ class Intake:
         Locks the question before the resolution, as `decide` does.
         """
         reason = redact(reason)
-        question = (await self.overview(resolution_id)).approval
+        seen = await self.overview(resolution_id)
         async with self._store.transaction() as tx:
-            if question is not None:
-                await tx.approval(question.id)
+            if seen.approval is not None:
+                await tx.approval(seen.approval.id)
+            await questions.close(tx, seen.question, by=by, reason=questions.INTERRUPTED)
             resolution = await _known(tx, resolution_id)
             if resolution.state in CANCELLABLE:
                 await self._cancel(tx, resolution, by=by, reason=reason)
@@ -189,13 +194,22 @@ class Intake:
                 await tx.wait_for(resolution, ROLLBACK, wake_in_seconds=0)
         return await self.overview(snapshot.resolution_id)
 
-    async def ask_again(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+    async def ask_again(
+        self, resolution_id: ResolutionId, *, by: Person, thread: tuple[str, str] | None = None
+    ) -> Overview:
         """A new resolution with the same request that names the old one; only after an end without a change."""
         old = (await self.overview(resolution_id)).resolution
         if old.state not in {State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED}:
             raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
         asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
-        return await self.request(Request(**asked), by=by)
+        return await self.request(Request(**asked), by=by, thread=thread)
+
+    async def take_offer(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
+        """A new request for what an investigation was refused; StaleError where it offers nothing."""
+        wanted = offers.offered_request(await self.overview(resolution_id))
+        if wanted is None:
+            raise StaleError("This resolution offers nothing; ask with /incident resolve.")
+        return await self.request(wanted, by=by, idempotency_key=f"offer:{resolution_id}")
 
     async def pause(self, *, by: Person, reason: str) -> None:
         """No replica starts anything new until `resume`; who and why stand on every card."""
@@ -236,6 +250,14 @@ class Intake:
         if snapshot is None:
             raise NotFoundError(f"There is no snapshot {snapshot_id}.")
         return await self.overview(snapshot.resolution_id)
+
+
+async def _answer_question(tx: Transaction, question: Approval, resolution: Resolution, answer: Answer) -> None:
+    """Ends a question mid-run; the run goes on in its own process, which looks for the answer."""
+    if resolution.state is not State.EXECUTING or resolution.interrupt_by is not None:
+        raise StaleError("The run that asked is over; nothing was run. Ask again.")
+    state = ApprovalState.APPROVED if answer.is_approval else ApprovalState.REJECTED
+    await questions.end(tx, question, state=state, by=answer.by, reason=answer.reason)
 
 
 async def _decide_resolution(tx: Transaction, resolution: Resolution, approval: Approval, answer: Answer) -> None:

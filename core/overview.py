@@ -45,18 +45,24 @@ class Overview:
 
     @property
     def approval(self) -> Approval | None:
-        """The question that stands: the newest that waits for an answer, else the newest about the resolution itself.
+        """The question that stands: the newest about the resolution as a whole, or one about its rollback that waits.
 
-        None before one was put.
+        None before one was put; a question mid-run is none of them.
         """
-        standing = [
-            one for one in self.approvals if one.subject is Subject.RESOLUTION or one.state is ApprovalState.PENDING
-        ]
+        standing = [one for one in self.approvals if one.subject is Subject.RESOLUTION or _waits_to_undo(one)]
         return standing[-1] if standing else None
+
+    @property
+    def question(self) -> Approval | None:
+        """The question mid-run that waits for an answer now, None without one."""
+        asked = [one for one in self.approvals if one.subject is Subject.COMMAND]
+        return next((one for one in asked if one.state is ApprovalState.PENDING), None)
 
     @property
     def rollback_question(self) -> Approval | None:
         """The question whether to roll back further than approved, while it waits for an answer."""
-        question = self.approval
-        is_it = question is not None and question.subject is Subject.ROLLBACK
-        return question if is_it else None
+        return next((one for one in self.approvals if _waits_to_undo(one)), None)
+
+
+def _waits_to_undo(one: Approval) -> bool:
+    return one.subject is Subject.ROLLBACK and one.state is ApprovalState.PENDING

@@ -5,10 +5,25 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
-from core.effects import Change, Effect
+from core.effects import Change, Effect, FieldPath, Judged
 from core.resolution import ActionType
 from core.resources import Resource
 from core.risk_levels import RiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """A field that a line changes, as it was when it was put to people.
+
+    `value` is canonical JSON ("null" where the field is absent), or "sha256:…" of it where it is long.
+    """
+
+    target: Resource
+    path: FieldPath
+    value: str
+
+    def sentence(self) -> str:
+        return f"{'.'.join(self.path)} of {self.target} is {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +31,14 @@ class PermitRule:
     """One change allowed on one object by name. Empty bounds allow nothing.
 
     `replicas` is the inclusive (min, max) for SCALE. `images` for SET_IMAGE are images of the object's own history.
+    `preconditions` are the fields it changes, as they were shown: with others, it is asked again.
     """
 
     change: Change
     target: Resource
     replicas: tuple[int, int] | None = None
     images: tuple[str, ...] = ()
+    preconditions: tuple[Precondition, ...] = ()
 
     def covers(self, effect: Effect) -> bool:
         if (effect.change, effect.kind, effect.name, effect.namespace) != (
@@ -55,7 +72,8 @@ class PermitRule:
                 return f"roll {where} back to an earlier revision"
             case Change.SCALE:
                 low, high = self.replicas or (1, 0)
-                return f"scale {where} to between {low} and {high} replicas"
+                now = f" ({self.preconditions[0].value} now)" if self.preconditions else ""
+                return f"scale {where} to between {low} and {high} replicas{now}"
             case Change.SET_IMAGE:
                 return f"set the image of {where} to {' or '.join(self.images)}"
             case Change.WRITE:
@@ -69,11 +87,56 @@ class PermitRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
-    """What may be done, by rules of named objects; reading (LOW) is always allowed.
+class PermittedLine:
+    """One exact line that was approved: it runs once.
 
-    No rules is a permit to read. `ends_at` bounds the start of an execution; `highest_risk` is the highest verdict of
-    a line it covers, and the level the card shows.
+    `line` is as shown, `stages` are what runs, in `namespace` where the line names none. `targets` are all objects it
+    changes, with their uid; an object that the line makes has none. `files` are (name, SHA-256 of the bytes that were
+    judged). `diff`, `check` and `undo` are words for people, of a plan's step; `undo` also says what cannot be undone.
+    """
+
+    line: str
+    stages: tuple[tuple[str, ...], ...]
+    verdict: RiskLevel
+    rule: str
+    namespace: str
+    targets: tuple[Resource, ...]
+    preconditions: tuple[Precondition, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    diff: str = ""
+    check: str = ""
+    undo: str = ""
+
+    def covers(self, judged: Judged, targets: tuple[Resource, ...]) -> bool:
+        """Whether `judged` is this very line, no higher than approved, and `targets` are among those approved.
+
+        Targets are the same only with the same uid; a list that grew is not covered, one that shrank is. The present
+        values of `preconditions` are the caller's to compare, right before it runs.
+        """
+        return (
+            not judged.is_denied
+            and judged.risk is not None
+            and judged.risk <= self.verdict
+            and judged.stages == self.stages
+            and judged.aim is not None
+            and judged.aim.namespace == self.namespace
+            and tuple((one.name, one.digest) for one in judged.files or ()) == self.files
+            and bool(targets)
+            and {_identity(one) for one in targets} <= {_identity(one) for one in self.targets}
+        )
+
+    def sentence(self) -> str:
+        named = ", ".join(str(one) for one in self.targets[:5])
+        more = f" and {len(self.targets) - 5} more" if len(self.targets) > 5 else ""  # noqa: PLR2004  as many as above
+        return f"run once, exactly: {self.line} (on {named}{more})"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What may be done, by rules of named objects and by exact lines; reading (LOW) is always allowed.
+
+    No rules and no lines is a permit to read. `ends_at` bounds the start of an execution; `highest_risk` is the highest
+    verdict of a line it covers, and the level the card shows.
     """
 
     action_type: ActionType
@@ -84,6 +147,12 @@ class Permit:
     token_limit: int
     ends_at: datetime
     policy_version: str = "default"
+    lines: tuple[PermittedLine, ...] = ()
+
+    @property
+    def targets(self) -> tuple[Resource, ...]:
+        """Every object it allows to change, of rules and of lines."""
+        return (*(rule.target for rule in self.rules), *(one for line in self.lines for one in line.targets))
 
     @property
     def digest(self) -> str:
@@ -96,7 +165,15 @@ class Permit:
 
     def shares_target(self, other: "Permit") -> bool:
         """Whether both may change the same object."""
-        return bool({rule.target for rule in self.rules} & {rule.target for rule in other.rules})
+        return bool(set(self.targets) & set(other.targets))
+
+    def line_for(self, judged: Judged, targets: tuple[Resource, ...]) -> PermittedLine | None:
+        """The exact line that allows it, None where there is none. That it runs once only, its caller sees to."""
+        return next((one for one in self.lines if one.covers(judged, targets)), None)
+
+    def covers_line(self, judged: Judged, targets: tuple[Resource, ...]) -> bool:
+        """Whether exactly this line was approved for these targets (resolved now, with uid)."""
+        return self.line_for(judged, targets) is not None
 
     def rule_for(self, effect: Effect) -> PermitRule | None:
         return next((rule for rule in self.rules if rule.covers(effect)), None)
@@ -104,10 +181,14 @@ class Permit:
     def sentences(self) -> tuple[str, ...]:
         """What the agent may do, in words for the card."""
         reads = "read anything in the cluster except Secrets' values"
-        return (reads, *(rule.sentence() for rule in self.rules))
+        return (reads, *(rule.sentence() for rule in self.rules), *(line.sentence() for line in self.lines))
 
     def until(self, ends_at: datetime) -> "Permit":
         return replace(self, ends_at=ends_at)
+
+
+def _identity(one: Resource) -> tuple[str, str, str | None, str | None]:
+    return (one.kind, one.name, one.namespace, one.uid)
 
 
 def _plain(value: object) -> str:

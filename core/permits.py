@@ -1,5 +1,6 @@
 """Permits from action type and affected workloads: every object by name, no target no permit. Pure."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from math import ceil
 from core.assessment import RiskAssessment
 from core.effects import Change
 from core.findings import IncidentContext
-from core.permit import Permit, PermitRule
+from core.permit import Permit, PermitRule, Precondition
 from core.policy.policy import Policy
 from core.resolution import ActionType, Request
 from core.resources import Resource, Workload
@@ -79,15 +80,27 @@ def _config_rules(workload: Workload) -> list[PermitRule]:
         return []
     rules = [PermitRule(Change.RESTART, workload.resource)]
     if workload.image_history:
-        rules.insert(0, PermitRule(Change.SET_IMAGE, workload.resource, images=workload.image_history))
-        rules.insert(1, PermitRule(Change.UNDO, workload.resource))
+        now = _images_now(workload)
+        rules.insert(
+            0, PermitRule(Change.SET_IMAGE, workload.resource, images=workload.image_history, preconditions=now)
+        )
+        rules.insert(1, PermitRule(Change.UNDO, workload.resource, preconditions=now))
     return rules
 
 
 def _scale_rules(workload: Workload, policy: Policy) -> list[PermitRule]:
     if workload.resource.kind not in _SCALABLE:
         return []
-    return [PermitRule(Change.SCALE, workload.resource, replicas=replica_bounds(workload, policy))]
+    now = (Precondition(workload.resource, ("spec", "replicas"), str(workload.desired_replicas)),)
+    return [PermitRule(Change.SCALE, workload.resource, replicas=replica_bounds(workload, policy), preconditions=now)]
+
+
+def _images_now(workload: Workload) -> tuple[Precondition, ...]:
+    """The images as the workload's own template has them."""
+    return tuple(
+        Precondition(workload.resource, ("spec", "template", "spec", "containers", name, "image"), json.dumps(image))
+        for name, image in workload.images
+    )
 
 
 def no_target(request: Request, context: IncidentContext) -> str:

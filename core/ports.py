@@ -24,6 +24,7 @@ from core.resolution import ActionType, ApprovalId, Person, Request, Resolution,
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, Touched, UndoReport
 from core.usage import Usage
+from core.wall_clock import WallClock
 
 Clock = Callable[[], datetime]
 """The time now, in UTC."""
@@ -74,6 +75,12 @@ class Cluster(Protocol):
     async def check_kept(self, resource: Resource) -> None:
         """NotAllowedError, with the Role line to add, where no snapshot of it could be taken or put back."""
 
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        """Every object the line would change, with its uid; one it would make has none. Never empty.
+
+        InvalidInputError or NotFoundError says why it cannot be told, NotAllowedError that it may not be seen.
+        """
+
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
         """What a line would touch, found without changing anything; those undone first come last.
 
@@ -115,10 +122,11 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ToolAnswer:
-    """What a tool tells the agent."""
+    """What a tool tells the agent. `is_data` where the words are not ours: output, files."""
 
     text: str
     is_error: bool = False
+    is_data: bool = False
 
 
 class Toolbox(Protocol):
@@ -137,7 +145,7 @@ class Toolbox(Protocol):
 class AgentTask:
     """One agent run. `agent` names its budget ("executor"); `token_limit` is the resolution's, in tokens.
 
-    `prompt` frames foreign text as data.
+    `prompt` frames foreign text as data. `clock` limits the run instead of the profile, where something stops it.
     """
 
     resolution_id: ResolutionId
@@ -146,6 +154,7 @@ class AgentTask:
     prompt: str
     folder: Path
     token_limit: int = 100_000
+    clock: WallClock | None = None
 
 
 class Agents(Protocol):
@@ -220,6 +229,12 @@ class Transaction(Protocol):
     async def add_approval(self, approval: Approval) -> None:
         """Stores the question and makes it the resolution's present one."""
 
+    async def add_question(self, resolution: Resolution, approval: Approval) -> bool:
+        """Stores a question mid-run and sets `waiting_for`; False where this epoch may not go on.
+
+        That is: the lease is gone, somebody asked to stop, or it is not executing.
+        """
+
     async def end_approval(
         self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
     ) -> None: ...
@@ -242,7 +257,10 @@ class Transaction(Protocol):
         """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
-        """Those of the resolutions that execute, verify or roll back now, without the one named."""
+        """Those of the resolutions that execute, verify or roll back now, without the one named.
+
+        With the lines that were approved mid-run.
+        """
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
         """Wakes it later without counting an attempt: the service is paused or busy."""
@@ -277,6 +295,9 @@ class Store(Protocol):
 
     async def snapshot(self, snapshot_id: SnapshotId) -> Snapshot | None: ...
 
+    async def approval(self, approval_id: ApprovalId) -> Approval | None:
+        """Without a lock."""
+
     # the queue
     async def claim(self, owner: str, *, limit: int) -> Sequence[Resolution]:
         """Resolutions whose time has come and nobody holds, leased to `owner` under a new epoch."""
@@ -301,14 +322,14 @@ class Store(Protocol):
         self, resolution: Resolution, seq: int, *, exit_code: int | None, output: str, is_executed: bool
     ) -> None: ...
 
-    async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
-        """Encrypts and stores before the change; the resolution's one snapshot is made with its first entry.
+    async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
+        """Encrypts and stores all or none, before the change; the resolution's one snapshot is made with its first.
 
         LeaseLostError if the lease is gone.
         """
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
-        """Stores `after` and `state` of the entry with this seq."""
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
+        """Stores `after` and `state` of the entries with these seqs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,49 +367,3 @@ class Ledger(Protocol):
 
     async def warn_once(self, resolution_id: ResolutionId) -> bool:
         """True the first time only: marks that the 80 % warning was given."""
-
-
-# --- Slack cards -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class CardSlot:
-    """Where a resolution's card stands.
-
-    `ts` is None before it was posted; `thread_seq` is the newest history entry that was posted to the thread; `nonce`
-    goes into message metadata so that a lost answer can be found again; `reply_to` is the ts of the message that asked.
-    `is_uncertain` is true where the sender before this one failed or died, so that more may be posted than is noted.
-    `nudges` counts what changes cards without an entry of theirs (a pause): one that came meanwhile makes it due again.
-    """
-
-    resolution_id: ResolutionId
-    epoch: int
-    nonce: str
-    channel: str | None = None
-    ts: str | None = None
-    reply_to: str | None = None
-    sent_seq: int = 0
-    thread_seq: int = 0
-    is_uncertain: bool = False
-    nudges: int = 0
-
-
-class CardStore(Protocol):
-    """One leased sender per card, rendering from the newest rows."""
-
-    async def claim_cards(self, owner: str, *, limit: int) -> Sequence[CardSlot]:
-        """Cards whose resolution has newer history than was sent, whose gap has passed and which nobody is sending.
-
-        A new card waits for the first second of gathering: mostly it can then be posted as the question at once.
-        """
-
-    async def card_sent(self, slot: CardSlot, *, next_in_seconds: float) -> bool:
-        """Records channel, ts, sent_seq and thread_seq under the slot's epoch; False (render again) if it is lost."""
-
-    async def card_failed(self, slot: CardSlot, *, retry_in_seconds: float) -> None: ...
-
-    async def card_place(self, resolution_id: ResolutionId) -> tuple[str, str] | None:
-        """(channel, ts) of the card, None before it was posted."""
-
-    async def resolution_at(self, channel: str, ts: str) -> ResolutionId | None:
-        """Whose card or thread this message belongs to."""

@@ -250,10 +250,13 @@ def needs_recreation(before: Manifest, live: Manifest) -> bool:
 # --- readiness -----------------------------------------------------------------------------------------------------
 
 
+WITH_READINESS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"})
+
+
 def is_settled(before: Manifest, live: Manifest) -> bool:
     """Whether controllers have seen the restored object and as many replicas are ready as were before."""
     status = live.get("status") or {}
-    if live.get("kind") not in {"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"}:
+    if live.get("kind") not in WITH_READINESS:
         return True
     if live.get("kind") == "Pod":
         return not _is_pod_ready(before) or _is_pod_ready(live)

@@ -29,18 +29,20 @@ _TELLS_ABOUT = re.compile(
 )
 """Endings of names that speak of a secret without holding it."""
 _NUMBERS_STAY = re.compile(r"token|cookie|credential|secret|key|session")
-_KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\*[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
+_KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,8}[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
 _FLAG = re.compile(
-    r"(?<![\w-])--?([\w.-]++)(?:[ \t]++|\\*[\"'][ \t]*+,\s*+\\*[\"']|\\*[\"']?\r?\n[ \t]*+-[ \t]++\\*[\"']?)(?![-\s=])"
+    r"(?<![\w-])--?([\w.-]++)"
+    r"(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
     r"[^\s\"'\\]++"
 )
 _NAMED = re.compile(
-    r"(\\*[\"']?(?:name|key|path)\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?)([\w./~-]++)(\\*[\"']?)"
-    r"(?:[ \t]*+,)?\s*+(\\*[\"']?value\\*[\"']?[ \t]*+:[ \t]*+)(?=\S)"
+    r"(\\{0,8}[\"']?(?:name|key|path)\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?)([\w./~-]++)(\\{0,8}[\"']?)"
+    r"(?:[ \t]*+,)?\s*+(\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)(?=\S)"
 )
 _VALUE_FIRST = re.compile(
-    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\*[\"']?value\\*[\"']?[ \t]*+:[ \t]*+)(\\*\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
-    r"(?=\s*+,?\s*+\\*[\"']?name\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?([\w./-]++))"
+    r"(?m)((?:^[ \t-]*+|[{,]\s*+)\\{0,8}[\"']?value\\{0,8}[\"']?[ \t]*+:[ \t]*+)"
+    r"(\\{0,8}\"[^\"\n]*+\"|[^\s,\"][^\n\"]*+)"
+    r"(?=\s*+,?\s*+\\{0,8}[\"']?name\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?([\w./-]++))"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(?: |%20){1,3}(?!authenticat|authoriz|credentials)[\w.~+/=-]{8,}+")
 _ADDRESS = re.compile(r"://([^\s\"'<>`\\]++)")
@@ -51,8 +53,8 @@ _LITERAL = re.compile(r"(--from-literal(?:=|[ \t]++)[\"']?[\w.-]++=)([^\s\"']++|
 _PEOPLE = re.compile(r"(\bcurl\b[^\n]{0,200}? (?:-u|--user)[ =]?[\"']?[^\s:\"']{1,80}:)[^\s\"']++")
 _MYSQL = re.compile(r"(\bmysql\w{0,10} [^\n]{0,100}?-p)(?=[^\s-])[^\s\"']++")
 _ELEMENT = re.compile(r"<([\w.-]++)>([^<>\n]++)</")
-_KIND_SECRET = re.compile(r"(?:\b|(?<=\\n))kind\\*[\"']?[ \t]*+:[ \t]*+\\*[\"']?Secret(?:List)?\b(?![\w.-])")
-_BREAK = re.compile(r"(\r?\n|\\+n)")
+_KIND_SECRET = re.compile(r"(?:\b|(?<=\\n))kind\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?Secret(?:List)?\b(?![\w.-])")
+_BREAK = re.compile(r"(\r?\n|\\{1,8}n)")
 _ENTRY = re.compile(r"([ \t]*+(?:- )?[\"']?[\w.-]++[\"']?[ \t]*+:)[ \t]*+(?=\S)")
 _HARMLESS = frozenset(
     {"true", "false", "null", "none", "~", "<none>", "<unset>", "nil", "map[]", "{}", "[]", "''", '""'}
@@ -144,8 +146,10 @@ def _last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-_QUOTE = re.compile(r"\\*[\"']")
+_QUOTE = re.compile(r"\\{0,8}[\"']")
 _BLANKS = re.compile(r"[ \t]*+")
+_RULED = re.compile(r"[ \t]*+-{3,}+[ \t]*+\r?\n((?:(?!\r?\n|[\w.-]++:\r?\n----)[^\n]++\n?)++)")
+"""As kubectl describes a ConfigMap: the key, a rule below it, then the value."""
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*+(?=\r?\n)")
 _WORD = re.compile(r"(?:[^\s,;\"'&<>(){}\[\]\\]|[,&](?=[^\s,;\"'&{}\[\]=]++(?:\s|$))|\\(?![\"'nrt]))++")
 _LINE = re.compile(r"[^\r\n]*+")
@@ -199,6 +203,8 @@ def _below(text: str, start: int, *, is_block: bool) -> tuple[int, int, str]:
     key_line = _line_before(text, start)
     indent = len(key_line) - len(key_line.lstrip(" "))
     first = text.find("\n", start) + 1
+    if ruled := _RULED.match(text, first):
+        return ruled.start(1), ruled.end(1), MARK
     at = first
     while 0 < at < len(text):
         line_end = text.find("\n", at)
@@ -247,8 +253,8 @@ def _without_data(text: str) -> str:
     return "".join(pieces)
 
 
-_OPEN = re.compile(r"(\b(?:data|stringData)\\*[\"'][ \t]*+:\s*+)\{([^{}]*+)\}")
-_PAIR = re.compile(r"(\\*[\"'][\w.-]++\\*[\"']\s*+:\s*+)(\\*[\"'])[^\"']*+[\"']")
+_OPEN = re.compile(r"(\b(?:data|stringData)\\{0,8}[\"'][ \t]*+:\s*+)\{([^{}]*+)\}")
+_PAIR = re.compile(r"(\\{0,8}[\"'][\w.-]++\\{0,8}[\"']\s*+:\s*+)(\\{0,8}[\"'])[^\"']*+[\"']")
 
 
 def _without_json_data(text: str) -> str:

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.effects import Change
+from core.commands.grammar import Refused
+from core.commands.kubectl import parse_kubectl
+from core.commands.kubectl_effects import effects_of
+from core.effects import Change, Effect
 from core.errors import NotAllowedError
-from core.permit import Permit
+from core.permit import Permit, PermittedLine
 from core.resources import Resource
 
 VALUES_GROUP = "grants.incident-resolver"
@@ -61,7 +64,38 @@ def rights(permit: Permit) -> tuple[Right, ...]:
     for rule in permit.rules:
         low, high = rule.replicas or (1, 0)
         asked += rights_of(rule.change, rule.target, replicas=range(low, high + 1), images=rule.images)
+    for line in permit.lines:
+        asked += _rights_of_line(line)
     return merged(asked)
+
+
+def _rights_of_line(line: PermittedLine) -> list[Right]:
+    """Of exact lines only those whose every effect can be told: a Role cannot say what another one writes."""
+    asked: list[Right] = []
+    for effect in _effects_of_line(line):
+        named = Resource(effect.kind, effect.name, effect.namespace)
+        if named not in line.targets:
+            raise NotAllowedError(f"The approved line changes {named}, which is none of its targets.")
+        replicas = () if effect.replicas is None else (effect.replicas,)
+        asked += rights_of(effect.change, named, replicas=replicas, images=[image for _, image in effect.images])
+    return asked
+
+
+def _effects_of_line(line: PermittedLine) -> tuple[Effect, ...]:
+    try:
+        program, *arguments = line.stages[0]
+        if program != "kubectl":
+            raise NotAllowedError(f"No credential can be made for a line of {program}.")
+        invocation = parse_kubectl(tuple(arguments))
+        effects = effects_of(invocation, invocation.last("namespace") or line.namespace)
+    except Refused as refused:
+        raise NotAllowedError(f"The approved line is not understood: {refused.reason}") from refused
+    if not effects:
+        raise NotAllowedError(
+            f"No credential can be made that allows exactly this line: {line.line} The API server can be told of "
+            "deletions of pods, restarts, undone rollouts, replica counts and images of single named objects."
+        )
+    return effects
 
 
 def rights_of(

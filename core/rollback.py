@@ -1,11 +1,12 @@
 """RollbackManager: puts back what a resolution changed, last change first, overwriting nobody else's change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core import owners, recreation, undo_texts
-from core.errors import ResolverError, StaleError
+from core.effects import Change
+from core.errors import ResolverError, StaleError, first_of
 from core.helm_releases import Release, left_by_upgrade, release_of
 from core.ports import Clock, Cluster
 from core.remaking import Made, Remaking, Unmade
@@ -14,9 +15,11 @@ from core.resources import Resource
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, UndoReport, UndoStep
 from core.undo_rules import REPLICAS, Conflict, Nothing, Path, Restore, plan_restore, unread_after
 
-RecordEntry = Callable[[SnapshotId, SnapshotEntry], Awaitable[None]]
+RecordEntries = Callable[[SnapshotId, Sequence[SnapshotEntry]], Awaitable[None]]
 _STATES = {"success": "restored", "skipped": "skipped", "conflict": "conflict", "failed": "failed"}
 _ATTEMPTS = 5
+_AT_ONCE = 8
+_DELETIONS = frozenset({Change.DELETE, Change.DELETE_POD})
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 0.2
 
@@ -29,7 +32,7 @@ class RollbackManager:
     """
 
     cluster: Cluster
-    record: RecordEntry
+    record: RecordEntries
     clock: Clock
     settle_seconds: float = 10.0
 
@@ -44,20 +47,41 @@ class RollbackManager:
         """
         run = _Run(self, is_dry_run=is_dry_run, may_make_again=may_make_again, snapshot=snapshot)
         steps: list[UndoStep] = []
-        for entry in sorted(snapshot.entries, key=lambda one: one.seq, reverse=True):
-            if entry.state == "restored" and not is_dry_run:
-                steps.append(_step(entry, "skipped", f"{entry.target} was put back before."))
-                continue
-            step, entry = await run.undo_safely(entry)  # noqa: PLW2901  the entry as it is afterwards
-            steps.append(step)
-            if not is_dry_run:
-                await self.record(snapshot.id, replace(entry, state=_STATES[step.status]))
+        for together in _together(snapshot.entries):
+            try:
+                async with asyncio.TaskGroup() as group:
+                    undone = [group.create_task(run.undo_safely(entry)) for entry in together]
+            except ExceptionGroup as failures:
+                raise first_of(failures) from failures
+            results = [one.result() for one in undone]
+            steps += [step for step, _ in results]
+            done = [replace(one, state=_STATES[step.status]) for step, one in results if one.state != "restored"]
+            if done and not is_dry_run:
+                await self.record(snapshot.id, done)
         told = await run.settle()
         return UndoReport(
             snapshot.id,
             is_dry_run,
             tuple(replace(step, sentence=step.sentence + told.get(step.seq, "")) for step in steps),
         )
+
+
+def _together(entries: Sequence[SnapshotEntry]) -> Iterator[list[SnapshotEntry]]:
+    """Last change first. Changes of different objects that are there, one after the other, are undone together."""
+    found: list[SnapshotEntry] = []
+    for entry in sorted(entries, key=lambda one: one.seq, reverse=True):
+        is_gone = entry.change in _DELETIONS or (entry.is_after_read and entry.after is None)
+        is_alone = entry.before is None or is_gone or release_of(entry.before) is not None
+        is_known = entry.target in {one.target for one in found}
+        if found and (is_alone or is_known or len(found) == _AT_ONCE):
+            yield found
+            found = []
+        found.append(entry)
+        if is_alone:
+            yield found
+            found = []
+    if found:
+        yield found
 
 
 Undone = tuple[UndoStep, SnapshotEntry]
@@ -90,6 +114,8 @@ class _Run:
 
         Each attempt compares anew with what is there then: somebody else's change is a conflict as before.
         """
+        if entry.state == "restored" and not self.is_dry_run:
+            return _step(entry, "skipped", f"{entry.target} was put back before."), entry
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._undo(entry)
@@ -183,7 +209,7 @@ class _Run:
         if self.is_dry_run:
             await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=True)
             return _step(entry, "success", f"{entry.target} would be deleted and made again as it was."), entry
-        await self.manager.record(self.snapshot.id, gone)
+        await self.manager.record(self.snapshot.id, [gone])
         await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=False)
         return await self._make_again(gone, await self.cluster.read(entry.target))
 
@@ -278,7 +304,7 @@ class _Run:
     async def settle(self) -> dict[int, str]:
         """Waits until what was put back is as ready as before, and says how ready it is; by seq."""
         told: dict[int, str] = {}
-        waiting = [] if self.is_dry_run else self.unsettled
+        waiting = [] if self.is_dry_run else [one for one in self.unsettled if one[1].kind in recreation.WITH_READINESS]
         looks = max(1, int(self.manager.settle_seconds / _LOOK_SECONDS))
         for look in range(looks + 1):
             still = []

@@ -201,12 +201,17 @@ def assumed_after(before: Manifest, live: Manifest, change: Change) -> Manifest:
 
 
 def meaning(manifest: Manifest) -> Json:
-    """The part that carries meaning: no status, no fields of the API server, no annotations of controllers."""
-    plain = copy.deepcopy({key: value for key, value in manifest.items() if key != "status"})
-    metadata = plain.get("metadata", {})
-    for name in SERVER_METADATA:
-        metadata.pop(name, None)
+    """The part that carries meaning: no status, no fields of the API server, no annotations of controllers.
+
+    Its inner parts are those of `manifest`: to be read only.
+    """
+    plain = {key: value for key, value in manifest.items() if key != "status"}
+    metadata = {key: value for key, value in plain.get("metadata", {}).items() if key not in SERVER_METADATA}
+    if isinstance(metadata.get("annotations"), dict):
+        metadata["annotations"] = dict(metadata["annotations"])
     drop_derived_annotations(metadata)
+    if "metadata" in plain:
+        plain["metadata"] = metadata
     match plain.get("kind"):
         case "Node":
             spec = plain.get("spec") or {}
@@ -216,9 +221,10 @@ def meaning(manifest: Manifest) -> Json:
         case "ClusterRole" if plain.get("aggregationRule"):
             plain.pop("rules", None)
         case "PersistentVolume":
-            claim = (plain.get("spec") or {}).get("claimRef") or {}
-            claim.pop("uid", None)
-            claim.pop("resourceVersion", None)
+            spec = dict(plain.get("spec") or {})
+            claim = spec.get("claimRef") or {}
+            spec["claimRef"] = {key: one for key, one in claim.items() if key not in {"uid", "resourceVersion"}}
+            plain["spec"] = spec
         case _:
             pass
     return plain

@@ -13,6 +13,7 @@ import yaml
 from core.effects import JudgedFile
 from core.findings import IncidentContext
 from core.permit import Permit
+from core.redaction import redact
 from core.resolution import Request
 from core.resources import Resource
 from core.snapshot import Manifest
@@ -46,15 +47,18 @@ def context_text(request: Request, context: IncidentContext, permit: Permit) -> 
 
 
 def write_workspace(folder: Path, *, text: str, objects: Sequence[tuple[Resource, Manifest]]) -> None:
-    """Fills the folder (mode 0700). Secrets are left out, and so are the fields only the API server needs."""
+    """Fills the folder (mode 0700). Secrets are left out, and so are the fields only the API server needs.
+
+    Redacted before they are written: an agent that could edit the text around a secret would make it readable.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "context.md").write_text(text, encoding="utf-8")
+    (folder / "context.md").write_text(redact(text), encoding="utf-8")
     for resource, manifest in objects:
         if resource.kind == "Secret":
             continue
         name = _UNSAFE.sub("-", f"{resource.kind}-{resource.name}".lower())
         body = yaml.safe_dump(_readable(manifest), sort_keys=False, allow_unicode=True)
-        (folder / f"{name}.yaml").write_text(body, encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(redact(body), encoding="utf-8")
 
 
 class RefusedPathError(Exception):

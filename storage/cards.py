@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from core.ports import CardSlot
+from core.card_slots import CardSlot
 from core.resolution import ResolutionId
 from storage.database import connected
 
@@ -16,7 +16,7 @@ _SECONDS = "make_interval(secs => CAST(:seconds AS float8))"
 
 @dataclass(frozen=True, slots=True)
 class PostgresCards:
-    """Implements core.ports.CardStore. A card is due while its resolution has newer history than was sent."""
+    """Implements core.card_slots.CardStore. A card is due while its resolution has newer history than was sent."""
 
     engine: AsyncEngine
 
@@ -42,7 +42,7 @@ class PostgresCards:
                 FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
                 RETURNING due.is_uncertain,
                           c.resolution_id::text AS id, c.epoch, c.nonce, c.channel, c.ts, c.sent_seq, c.thread_seq,
-                          c.nudges, r.thread_ts
+                          c.nudges, CASE WHEN c.channel = r.thread_channel THEN r.thread_ts END AS thread_ts
                 """),
                 {"limit": limit, "seconds": _LEASE_SECONDS},
             )

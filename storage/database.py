@@ -19,6 +19,7 @@ _REFUSALS = {
     "28000": "The database refuses the login of DATABASE_URL: its user, or where it comes from.",
     "28P01": "The database refuses the login of DATABASE_URL: user or password are wrong.",
     "3D000": "The server of DATABASE_URL has no such database; create it, or correct the name.",
+    "53100": "The disk of the database is full: make room there.",
     "42501": "The database does not let the login of DATABASE_URL do this; it needs its tables, or the rights to make "
     "them (DATABASE_MIGRATION_URL for `db upgrade`).",
 }

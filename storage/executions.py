@@ -1,6 +1,7 @@
 """What an execution leaves behind: its commands and its snapshot, written only while the lease is held."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
@@ -80,10 +81,10 @@ class Executions:
             facts = {"seq": seq, "line": line, "exit_code": exit_code, "output": output[:4_000]}
             await _tell(connection, Entry(Happened.COMMAND_ENDED, resolution.id, None, facts))
 
-    async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
+    async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
         async with connected(self.engine) as connection:
             await _require_lease(connection, resolution)
-            await _require_sole_writer(connection, resolution, entry.target)
+            await _require_sole_writer(connection, resolution, [entry.target for entry in entries])
             snapshot_id = await self._snapshot_id(connection, resolution)
             await connection.execute(
                 text(
@@ -92,20 +93,23 @@ class Executions:
                     " VALUES (CAST(:id AS uuid), :seq, CAST(:target AS jsonb), :change, :state, false, :key_id,"
                     "         :before, :after)"
                 ),
-                {
-                    "id": snapshot_id,
-                    "seq": entry.seq,
-                    "target": to_json(entry.target),
-                    "change": entry.change.value,
-                    "state": entry.state,
-                    "key_id": self.sealer.key_id,
-                    **{
-                        side: self.sealer.seal(
-                            manifest, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side=side)
-                        )
-                        for side, manifest in (("before", entry.before), ("after", entry.after))
-                    },
-                },
+                [
+                    {
+                        "id": snapshot_id,
+                        "seq": entry.seq,
+                        "target": to_json(entry.target),
+                        "change": entry.change.value,
+                        "state": entry.state,
+                        "key_id": self.sealer.key_id,
+                        **{
+                            side: self.sealer.seal(
+                                manifest, bound_to=binding(resolution.id, snapshot_id, seq=entry.seq, side=side)
+                            )
+                            for side, manifest in (("before", entry.before), ("after", entry.after))
+                        },
+                    }
+                    for entry in entries
+                ],
             )
             return SnapshotId(snapshot_id)
 
@@ -128,29 +132,30 @@ class Executions:
         )
         return made
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
         async with connected(self.engine) as connection:
             found = await connection.execute(
                 text(
-                    "SELECT s.resolution_id::text AS owner, e.key_id FROM snapshot s JOIN snapshot_entry e"
-                    " ON e.snapshot_id = s.id WHERE s.id = CAST(:id AS uuid) AND e.seq = :seq FOR UPDATE OF e"
+                    "SELECT s.resolution_id::text AS owner, e.seq, e.key_id FROM snapshot s JOIN snapshot_entry e"
+                    " ON e.snapshot_id = s.id WHERE s.id = CAST(:id AS uuid) AND e.seq = ANY(:seqs)"
+                    " ORDER BY e.seq FOR UPDATE OF e"
                 ),
-                {"id": snapshot_id, "seq": entry.seq},
+                {"id": snapshot_id, "seqs": [entry.seq for entry in entries]},
             )
-            row = found.one()
-            bound_to = binding(row.owner, snapshot_id, seq=entry.seq, side="after")
+            rows = {row.seq: row for row in found}
+            values = []
+            for entry in entries:
+                row = rows[entry.seq]
+                bound_to = binding(row.owner, snapshot_id, seq=entry.seq, side="after")
+                sealed = self.sealer.seal(entry.after, bound_to=bound_to, with_key=row.key_id)
+                read_after = {"after": sealed, "is_read": entry.is_after_read, "state": entry.state}
+                values.append({"id": snapshot_id, "seq": entry.seq, **read_after})
             await connection.execute(
                 text(
                     "UPDATE snapshot_entry SET after = :after, is_after_read = :is_read, state = :state"
                     " WHERE snapshot_id = CAST(:id AS uuid) AND seq = :seq"
                 ),
-                {
-                    "id": snapshot_id,
-                    "seq": entry.seq,
-                    "after": self.sealer.seal(entry.after, bound_to=bound_to, with_key=row.key_id),
-                    "is_read": entry.is_after_read,
-                    "state": entry.state,
-                },
+                values,
             )
 
     async def snapshot(self, snapshot_id: SnapshotId) -> Snapshot | None:
@@ -202,28 +207,40 @@ async def _require_lease(connection: AsyncConnection, resolution: Resolution) ->
         raise LeaseLostError("This run may change nothing any more: it was stopped, or another worker took it over.")
 
 
-async def _require_sole_writer(connection: AsyncConnection, resolution: Resolution, target: Resource) -> None:
-    """Locks the object's name until the transaction ends: two resolutions at work never change one object."""
-    values = {"id": resolution.id, "kind": target.kind, "name": target.name, "namespace": target.namespace}
+async def _require_sole_writer(
+    connection: AsyncConnection, resolution: Resolution, targets: Sequence[Resource]
+) -> None:
+    """Locks the objects' names until the transaction ends: two resolutions at work never change one object.
+
+    In one order for everybody, so that nobody waits for somebody who waits for them.
+    """
+    values = {"id": resolution.id, "names": sorted({_full_name(target) for target in targets})}
     await connection.execute(
         text(
-            "SELECT pg_advisory_xact_lock(hashtextextended("
-            "concat_ws('/', CAST(:kind AS text), CAST(:namespace AS text), CAST(:name AS text)), 0))"
+            "SELECT pg_advisory_xact_lock(one) FROM (SELECT hashtextextended(name, 0) AS one"
+            " FROM unnest(CAST(:names AS text[])) AS name ORDER BY 1) AS ordered"
         ),
         values,
     )
-    other = await connection.scalar(
-        text(
-            "SELECT r.id::text FROM snapshot_entry e JOIN snapshot s ON s.id = e.snapshot_id"
-            " JOIN resolution r ON r.id = s.resolution_id"
-            " WHERE r.id <> CAST(:id AS uuid) AND r.state IN ('executing', 'verifying', 'rolling_back')"
-            " AND e.target ->> 'kind' = :kind AND e.target ->> 'name' = :name"
-            " AND e.target ->> 'namespace' IS NOT DISTINCT FROM CAST(:namespace AS text) LIMIT 1"
-        ),
-        values,
-    )
-    if other is not None:
-        raise StaleError(f"Resolution {other} is at work on {target}; only one changes an object at a time.")
+    row = (
+        await connection.execute(
+            text(
+                "SELECT r.id::text AS id, e.target::text AS target FROM snapshot_entry e"
+                " JOIN snapshot s ON s.id = e.snapshot_id JOIN resolution r ON r.id = s.resolution_id"
+                " WHERE r.id <> CAST(:id AS uuid) AND r.state IN ('executing', 'verifying', 'rolling_back')"
+                " AND concat_ws('/', e.target ->> 'kind', e.target ->> 'namespace', e.target ->> 'name')"
+                "     = ANY(CAST(:names AS text[])) LIMIT 1"
+            ),
+            values,
+        )
+    ).one_or_none()
+    if row is not None:
+        target = read(Resource, row.target)
+        raise StaleError(f"Resolution {row.id} is at work on {target}; only one changes an object at a time.")
+
+
+def _full_name(target: Resource) -> str:
+    return "/".join(part for part in (target.kind, target.namespace, target.name) if part is not None)
 
 
 async def _tell(connection: AsyncConnection, entry: Entry) -> None:

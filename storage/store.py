@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from core.approval import Approval
 from core.assessment import RiskAssessment
 from core.execution import CommandRecord, Outcome
 from core.findings import IncidentContext
 from core.history import RecordedEntry
 from core.overview import Overview, Pause
 from core.ports import HistoryFilter
-from core.resolution import Request, ResolutionId
+from core.resolution import ApprovalId, Request, ResolutionId
 from core.resources import Resource
 from core.snapshot import UndoReport
 from core.usage import Usage
@@ -54,8 +55,8 @@ class PostgresStorage:
         self.stop_asked = queue.stop_asked
         self.add_command = executions.add_command
         self.end_command = executions.end_command
-        self.add_snapshot_entry = executions.add_snapshot_entry
-        self.update_snapshot_entry = executions.update_snapshot_entry
+        self.add_snapshot_entries = executions.add_snapshot_entries
+        self.update_snapshot_entries = executions.update_snapshot_entries
         self.snapshot = executions.snapshot
 
     @asynccontextmanager
@@ -72,7 +73,7 @@ class PostgresStorage:
     async def pending(self, client_id: str | None) -> Sequence[Overview]:
         where = (
             "WHERE (r.state = 'awaiting_approval' OR EXISTS (SELECT 1 FROM approval a WHERE a.resolution_id = r.id"
-            " AND a.subject = 'rollback' AND a.state = 'pending' AND a.deadline > now()))"
+            " AND a.subject IN ('rollback', 'command') AND a.state = 'pending' AND a.deadline > now()))"
             " AND (CAST(:client AS text) IS NULL OR r.request ->> 'client_id' = :client)"
         )
         return await self._overviews(f"{where} ORDER BY r.created_at", {"client": client_id})
@@ -97,6 +98,12 @@ class PostgresStorage:
                 ids,
             )
         return [_overview(row, approvals.get(row.id, []), commands.get(row.id, [])) for row in rows]
+
+    async def approval(self, approval_id: ApprovalId) -> Approval | None:
+        async with connected(self.engine) as connection:
+            sql = f"SELECT {APPROVAL} FROM approval a WHERE a.id = CAST(:id AS uuid)"
+            row = (await connection.execute(text(sql), {"id": approval_id})).one_or_none()
+        return None if row is None else approval_of(row)
 
     async def context(self, resolution_id: ResolutionId) -> IncidentContext | None:
         async with connected(self.engine) as connection:

@@ -158,6 +158,14 @@ class PostgresTransaction:
         )
 
     async def add_approval(self, approval: Approval) -> None:
+        await self._insert_approval(approval)
+        await self._run(
+            "UPDATE resolution SET approval_id = CAST(:approval AS uuid) WHERE id = CAST(:id AS uuid)",
+            approval=approval.id,
+            id=approval.resolution_id,
+        )
+
+    async def _insert_approval(self, approval: Approval) -> None:
         await self._run(
             """
             INSERT INTO approval (id, resolution_id, subject, state, permit, digest, asked_at, deadline,
@@ -177,11 +185,21 @@ class PostgresTransaction:
             decided_at=approval.decided_at,
             reason=approval.reason,
         )
-        await self._run(
-            "UPDATE resolution SET approval_id = CAST(:approval AS uuid) WHERE id = CAST(:id AS uuid)",
-            approval=approval.id,
-            id=approval.resolution_id,
+
+    async def add_question(self, resolution: Resolution, approval: Approval) -> bool:
+        held = await self._run(
+            """
+            UPDATE resolution SET waiting_for = 'approval'
+            WHERE id = CAST(:id AS uuid) AND epoch = :epoch AND lease_until > now() AND interrupt_by IS NULL
+              AND state = 'executing' RETURNING id
+            """,
+            id=resolution.id,
+            epoch=resolution.epoch,
         )
+        if held.one_or_none() is None:
+            return False
+        await self._insert_approval(approval)
+        return True
 
     async def end_approval(
         self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
@@ -196,6 +214,11 @@ class PostgresTransaction:
             state=state.value,
             by=to_json(by),
             reason=plain(reason),
+        )
+        await self._run(
+            "UPDATE resolution r SET waiting_for = NULL FROM approval a"
+            " WHERE a.id = CAST(:id AS uuid) AND a.subject = 'command' AND r.id = a.resolution_id",
+            id=approval_id,
         )
 
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
@@ -240,8 +263,9 @@ class PostgresTransaction:
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
         found = await self._run(
-            f"SELECT {APPROVAL} FROM approval a JOIN resolution r ON r.approval_id = a.id"
-            " WHERE r.state = ANY(:states) AND r.id <> CAST(:id AS uuid)",
+            f"SELECT {APPROVAL} FROM approval a JOIN resolution r ON r.id = a.resolution_id"
+            " WHERE r.state = ANY(:states) AND r.id <> CAST(:id AS uuid)"
+            " AND (r.approval_id = a.id OR (a.subject = 'command' AND a.state = 'approved'))",
             states=[state.value for state in _WRITING],
             id=besides,
         )

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from core.resolution import ResolutionId, State
 
 CARD_SECONDS = 60.0
 CONNECT_SECONDS = 60.0
+_DATE = re.compile(r"<!date\^[^|>]*\|([^>]*)>")
+"""Slack shows it in each reader's own zone; a terminal shows what stands behind the bar."""
 
 
 async def demo(given: argparse.Namespace) -> int:
@@ -138,7 +141,7 @@ async def _headless(stage: Stage, *, is_quiet: bool) -> int:
         raise ResolverError("The incident was not played to its end in time; nothing more is tried.") from error
     await _published(slack, card["ts"])
     for message in slack.thread(card["ts"]):
-        _say(f"  {message['text']}", is_quiet=is_quiet)
+        _say("  " + _DATE.sub(r"\1", message["text"]), is_quiet=is_quiet)
     _say(f"{ended.resolution.state.value}: {ended.resolution.summary}", is_quiet=is_quiet)
     return 0 if await _is_healed(stage, ended) else 1
 

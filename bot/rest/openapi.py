@@ -172,6 +172,8 @@ def _answers() -> dict[str, Any]:
         "token_usage": usage,
         "snapshot_id": _maybe(_TEXT),
         "execution_result": _maybe(result),
+        "rollback_approval": _maybe({"type": "object"}),
+        "waiting_for": _maybe({"enum": ["approval", "rollback"]}),
     }
     step = _object(("command", "status", "output"), command=_TEXT, status=_TEXT, output=_TEXT)
     return {
@@ -193,6 +195,8 @@ def _answers() -> dict[str, Any]:
             commands_executed={"type": "integer"},
             results={"type": "array", "items": step},
             errors=texts,
+            status={"enum": [State.AWAITING_APPROVAL.value]},
+            approval_id=_TEXT,
         ),
         "Interrupt": _object(("resolution_id", "status", "message"), resolution_id=_TEXT, status=status, message=_TEXT),
         "Pending": _object(
@@ -235,7 +239,8 @@ def docs_page(document: dict[str, Any]) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head>"
         f"<body><h1>{title}</h1><p>Send <code>Authorization: Bearer KEY</code>; make a key with "
-        "<code>incident-resolver api-keys create</code>. Errors are problem details (RFC 9457). "
+        "<code>incident-resolver api-keys create</code> (the demo needs none). Bodies are JSON, sent as "
+        "<code>Content-Type: application/json</code>. Errors are problem details (RFC 9457). "
         f'The whole description: <a href="/openapi.json">/openapi.json</a>.</p>{"".join(sections)}</body></html>'
     )
 
@@ -267,7 +272,7 @@ def _type(schema: dict[str, Any]) -> str:
         return " or ".join(_type(one) for one in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(schema["enum"])
-    limits = [f"{name} {schema[name]}" for name in ("minimum", "maximum", "maxLength") if name in schema]
+    limits = [f"{name} {schema[name]}" for name in ("minimum", "maximum", "maxLength", "default") if name in schema]
     return " ".join([schema.get("type", "any"), *limits])
 
 

@@ -7,6 +7,8 @@ from core.approval import Approval, ApprovalState, Subject
 from core.findings import Gap
 from core.flow import POLICY
 from core.overview import Overview
+from core.permit import PermittedLine
+from core.redaction import redact
 from core.resolution import State
 from core.snapshot import UndoReport
 
@@ -14,7 +16,7 @@ Json = Mapping[str, Any]
 
 
 def resolve_view(overview: Overview) -> dict[str, Any]:
-    """The answer to a request, and a part of the status."""
+    """The answer to a request, and a part of the status; its question is the one that waits, else the first."""
     question = _question(overview)
     assessment = overview.assessment
     return {
@@ -62,8 +64,9 @@ def status_view(overview: Overview) -> dict[str, Any]:
         }
         if outcome
         else None,
-        "decision": _decision(_question(overview)),
+        "decision": _decision(_first_question(overview)),
         "approval": _approval(_question(overview)),
+        "waiting_for": overview.resolution.waiting_for,
         "cluster": overview.cluster_name,
         "paused": {"by": overview.pause.by.name, "reason": overview.pause.reason} if overview.pause else None,
         "replaces": request.replaces,
@@ -128,11 +131,16 @@ def interrupt_view(overview: Overview) -> dict[str, Any]:
 
 
 def rfc3339(at: Any) -> str:  # noqa: ANN401  a datetime; named for what it gives
-    return str(at.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+    return str(at.isoformat(timespec="microseconds").replace("+00:00", "Z"))
 
 
 def _question(overview: Overview) -> Approval | None:
-    """The first question put to people; what policy approved by itself is none."""
+    """The question mid-run that waits now, else the first one."""
+    return overview.question or _first_question(overview)
+
+
+def _first_question(overview: Overview) -> Approval | None:
+    """Put to people; what policy approved by itself is none."""
     asked = [one for one in overview.approvals if one.subject is Subject.RESOLUTION and one.decided_by != POLICY]
     return asked[0] if asked else None
 
@@ -158,6 +166,24 @@ def _approval(approval: Approval | None) -> dict[str, Any] | None:
         "asked_at": rfc3339(approval.asked_at),
         "expires_at": rfc3339(approval.deadline),
         "permit": list(approval.permit.sentences()),
+        "subject": approval.subject.value,
+        "lines": [_line(one) for one in approval.permit.lines],
+    }
+
+
+def _line(line: PermittedLine) -> dict[str, Any]:
+    """An exact line with all that an approval of it binds."""
+    return {
+        "line": redact(line.line),
+        "risk_level": line.verdict.value,
+        "rule": line.rule,
+        "namespace": line.namespace,
+        "targets": [
+            {"kind": one.kind, "name": one.name, "namespace": one.namespace, "uid": one.uid} for one in line.targets
+        ],
+        "preconditions": [one.sentence() for one in line.preconditions],
+        "files": [{"name": name, "sha256": digest} for name, digest in line.files],
+        "undo": line.undo,
     }
 
 

@@ -10,6 +10,8 @@ from core.errors import InvalidInputError
 APPROVE = "approve"
 REJECT = "reject"
 DETAILS = "details"
+QUESTION = "question"
+OFFER = "offer"
 INTERRUPT = "interrupt"
 ROLLBACK = "rollback"
 ASK_AGAIN = "ask_again"

@@ -12,6 +12,7 @@ from core.approval import Approval, ApprovalState
 from core.execution import CommandRecord
 from core.flow import POLICY
 from core.overview import Overview
+from core.redaction import redact
 from core.resolution import State
 from core.resources import Resource
 
@@ -22,6 +23,7 @@ SHOWN_ID = 8
 _LINES = 6
 _QUOTED_LINES = 40
 _ROLLBACK_LEAD = "*Rolling back goes beyond undoing its own change. If approved, the service may*"
+_EXPIRED_LEAD = "*What it would have been allowed to do*"
 _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
@@ -51,11 +53,16 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What cards need beside the rows: the signer of buttons, who may approve, why nobody may, and who enforces it."""
+    """What cards need beside the rows: the signer of buttons, who may approve, and why nobody may.
+
+    `may_requesters_approve` is the policy's word on approving what one asked for oneself; `enforced` are sentences on
+    who else than the gate holds an execution to its permit.
+    """
 
     signer: Signer
     approvers: tuple[str, ...] = ()
     why_nobody: str | None = None
+    may_requesters_approve: bool = True
     enforced: tuple[str, ...] = ()
 
 
@@ -67,6 +74,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     blocks = [
         _header(overview),
         *_pause(overview),
+        *_waiting(overview),
         _facts(overview),
         *_request(overview),
         *_risk(overview),
@@ -103,11 +111,14 @@ def _title(overview: Overview) -> str:
 
 def _header(overview: Overview) -> Block:
     sign, _ = words.STATES[overview.resolution.state]
+    state = f"{sign} {words.state_words(overview.resolution)}"
+    if overview.question is not None:
+        state = "✋ Answer needed in the thread"
     return {
         "type": "header",
         "text": {
             "type": "plain_text",
-            "text": plain(f"{sign} {words.state_words(overview.resolution)} · {_title(overview)}", 150),
+            "text": plain(f"{state} · {_title(overview)}", 150),
             "emoji": True,
         },
     }
@@ -123,6 +134,15 @@ def _pause(overview: Overview) -> list[Block]:
             f"{escaped(pause.reason, 300)}\nNothing new starts until `/incident resume`."
         )
     ]
+
+
+def _waiting(overview: Overview) -> list[Block]:
+    question = overview.question
+    if question is None or not question.permit.lines:
+        return []
+    line = inline_code(redact(question.permit.lines[0].line), 200)
+    told = f"✋ *The agent waits for an answer* about {line} until {words.time_token(question.deadline)}."
+    return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
 
 
 def _facts(overview: Overview) -> Block:
@@ -171,6 +191,8 @@ def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
         return []
     if overview.rollback_question:
         return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
+    if overview.resolution.state is State.EXPIRED:
+        return [_section(f"{_EXPIRED_LEAD}\n{_bullets(approval.permit.sentences(), limit=10)}")]
     lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
     undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
     cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
@@ -261,7 +283,8 @@ def _footer(overview: Overview, rendering: Rendering) -> Block:
         if assessment is not None:
             parts.append(f"{assessment.level.value} needs a person (policy {one_line(assessment.policy_version, 40)})")
         if rendering.approvers:
-            parts.append(f"may approve: {who_may(rendering.approvers)}")
+            but = "" if rendering.may_requesters_approve else ", but not who asked"
+            parts.append(f"may approve: {who_may(rendering.approvers)}{but}")
     if overview.changes:
         parts.append(f"{words.counted(overview.changes, 'change')}, kept in a snapshot")
     return _context(" · ".join(parts))
@@ -304,9 +327,7 @@ def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
         stop["confirm"] = _confirm("Stop now?", "The agent and its commands are stopped at once.", "Interrupt")
         elements.append(stop)
     if resolution.state in _UNDOABLE and overview.changes and resolution.snapshot_id:
-        elements.append(
-            _button("Roll back…", buttons.ROLLBACK, signer.value(buttons.ROLLBACK, resolution.snapshot_id), "danger")
-        )
+        elements.append(_button("Roll back…", buttons.ROLLBACK, signer.value(buttons.ROLLBACK, resolution.snapshot_id)))
     if resolution.state in _ASKABLE:
         elements.append(_button("Ask again", buttons.ASK_AGAIN, signer.value(buttons.ASK_AGAIN, resolution.id)))
     elements.append(_button("Details", buttons.DETAILS, signer.value(buttons.DETAILS, resolution.id)))

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import buttons, modals
 from bot.slack.buttons import Signer
+from bot.slack.connection import error_code
 from bot.slack.people import People
 from core.actor import Actor
 from core.approval import Answer
@@ -43,6 +44,8 @@ class Clicks:
         app.action(buttons.APPROVE)(self.on_approve)
         app.action(buttons.REJECT)(self.on_reject)
         app.action(buttons.DETAILS)(self.on_details)
+        app.action(buttons.QUESTION)(self.on_question)
+        app.action(buttons.OFFER)(self.on_offer)
         app.action(buttons.INTERRUPT)(self.on_interrupt)
         app.action(buttons.ROLLBACK)(self.on_rollback)
         app.action(buttons.ASK_AGAIN)(self.on_ask_again)
@@ -66,6 +69,7 @@ class Clicks:
                 self.signer.value(buttons.REJECT_FORM, id_, digest),
                 place=_place(body),
                 overview=overview,
+                question=question,
             )
             await self.client.views_open(trigger_id=body["trigger_id"], view=form)
 
@@ -87,6 +91,20 @@ class Clicks:
 
         await self._pressed(ack, body, buttons.DETAILS, show)
 
+    async def on_question(self, ack: AsyncAck, body: Json) -> None:
+        async def show(_: Actor, id_: str, __: str) -> None:
+            overview = await self.intake.approval_of(ApprovalId(id_))
+            question = next(one for one in overview.approvals if one.id == id_)
+            await self.client.views_open(trigger_id=body["trigger_id"], view=modals.question_modal(question))
+
+        await self._pressed(ack, body, buttons.QUESTION, show)
+
+    async def on_offer(self, ack: AsyncAck, body: Json) -> None:
+        async def ask(actor: Actor, id_: str, _: str) -> None:
+            await self.intake.take_offer(ResolutionId(id_), by=actor.person)
+
+        await self._pressed(ack, body, buttons.OFFER, ask)
+
     async def on_interrupt(self, ack: AsyncAck, body: Json) -> None:
         async def interrupt(actor: Actor, id_: str, _: str) -> None:
             await self.intake.interrupt(ResolutionId(id_), by=actor.person, reason="")
@@ -95,7 +113,8 @@ class Clicks:
 
     async def on_ask_again(self, ack: AsyncAck, body: Json) -> None:
         async def ask(actor: Actor, id_: str, _: str) -> None:
-            await self.intake.ask_again(ResolutionId(id_), by=actor.person)
+            thread = (_place(body)[0], str((body.get("container") or {}).get("thread_ts") or ""))
+            await self.intake.ask_again(ResolutionId(id_), by=actor.person, thread=thread)
 
         await self._pressed(ack, body, buttons.ASK_AGAIN, ask)
 
@@ -131,6 +150,8 @@ class Clicks:
             await act(actor, id_, digest)
         except ResolverError as error:
             await self._tell(body, channel, ts, str(error))
+        except SlackApiError as error:
+            await self._tell(body, channel, ts, f"Slack did not open the window ({error_code(error)}); press again.")
         await ack()
 
     async def _submitted(

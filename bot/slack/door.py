@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from aiohttp import web
@@ -18,9 +18,10 @@ from bot.slack.listeners import Clerk
 from bot.slack.people import People
 from bot.slack.sender import CardSender
 from core.approvals import ApprovalEngine
+from core.card_slots import CardStore
 from core.errors import UnavailableError
 from core.intake import Intake
-from core.ports import CardStore, Clock, Store
+from core.ports import Clock, Store
 
 log = structlog.get_logger()
 RECONNECT_SECONDS = 5.0
@@ -115,7 +116,8 @@ class SlackDoor:
         return slack_app(workspace.client, signing_secret=self.access.signing_secret, clerks=[clerk, clicks])
 
     def _publisher_for(self, workspace: Workspace) -> Publisher:
-        sender = CardSender(workspace.client, self.store, self.rendering, self.access.channel)
+        rendering = replace(self.rendering, may_requesters_approve=self.engine.policy.may_requesters_approve)
+        sender = CardSender(workspace.client, self.store, rendering, self.access.channel)
         return Publisher(self.cards, sender, self.owner, hint=self.hint)
 
     async def problem(self) -> str | None:

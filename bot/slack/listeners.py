@@ -1,5 +1,6 @@
 """Clerks for what people type: the slash command and the mention. Each records, then acknowledges."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +26,18 @@ from bot.slack.people import People
 from bot.slack.text import unescaped
 from core.actor import Actor
 from core.approvals import ApprovalEngine
+from core.card_slots import CardStore
 from core.errors import InvalidInputError, NotFoundError, ResolverError
 from core.intake import Intake
 from core.overview import Overview
-from core.ports import CardStore, HistoryFilter
+from core.ports import HistoryFilter
 from core.resolution import ResolutionId
 
 COMMAND = "/incident"
 Json = dict[str, Any]
 _LOOKED_BACK = 500
+_AFTER_MENTION = re.compile(r"\A.*?(?:<@[^>]*>[\s,:]*)+", re.DOTALL)
+"""All up to the words for us: a greeting, other people who are mentioned beside us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Clerk:
         root = event.get("thread_ts") or ts
         try:
             actor = await self.people.actor(event["user"], channel=channel)
-            text = unescaped(event.get("text", "").partition(">")[2])
+            text = unescaped(_AFTER_MENTION.sub("", event.get("text", ""), count=1))
             asked = commands.parse_command(text, token_limit=self.token_limit)
             here = await self.cards.resolution_at(channel, root)
             told = await self._do(asked, actor, thread=(channel, root), here=here, key=f"slack:{channel}:{ts}")

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bot.slack import buttons, cards, words
+from bot.slack import buttons, cards, questions, words
 from bot.slack.buttons import Signer
 from bot.slack.text import code, escaped, inline_code, one_line, plain
+from core.approval import Approval, Subject
 from core.errors import InvalidInputError
 from core.overview import Overview
 from core.resolution import SnapshotId
@@ -19,7 +20,7 @@ _SHOWN = 12
 _BULLETS = 15
 
 
-def reject_modal(value: str, *, place: tuple[str, str], overview: Overview) -> View:
+def reject_modal(value: str, *, place: tuple[str, str], overview: Overview, question: Approval) -> View:
     """Asks for a reason; carries the signed question and where the card stands."""
     return {
         "type": "modal",
@@ -29,10 +30,7 @@ def reject_modal(value: str, *, place: tuple[str, str], overview: Overview) -> V
         "submit": _plain("Reject"),
         "close": _plain("Back"),
         "blocks": [
-            _section(
-                f"*{cards.card_sentence(overview)}*\n"
-                "Nothing will be changed. The reason stands on the card and in history."
-            ),
+            _section(_rejected(overview, question)),
             {
                 "type": "input",
                 "block_id": REASON,
@@ -47,6 +45,15 @@ def reject_modal(value: str, *, place: tuple[str, str], overview: Overview) -> V
             },
         ],
     }
+
+
+def _rejected(overview: Overview, question: Approval) -> str:
+    """What a rejection means: of the whole resolution, or of one line mid-run."""
+    if question.subject is Subject.COMMAND:
+        told = "This line does not run. The agent hears the reason and goes on without it."
+        return f"*{questions.question_sentence(question)}*\n{told}"
+    told = "Nothing will be changed. The reason stands on the card and in history."
+    return f"*{cards.card_sentence(overview)}*\n{told}"
 
 
 def read_private(view: View) -> tuple[str, tuple[str, str]]:
@@ -72,6 +79,12 @@ def notice(sentence: str, *, title: str = "Incident Resolver") -> View:
         "close": _plain("Close"),
         "blocks": [_section(escaped(sentence, 2_000))],
     }
+
+
+def question_modal(question: Approval) -> View:
+    """All that an approval of one line binds."""
+    blocks = list(questions.question_details(question))
+    return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
 
 
 def details_modal(overview: Overview, *, enforced: Sequence[str] = ()) -> View:

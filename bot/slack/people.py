@@ -14,6 +14,7 @@ from core.errors import NotAllowedError, UnavailableError
 from core.resolution import Person
 
 KEPT_SECONDS = 600.0
+_NOT_INVITED = frozenset({"channel_not_found", "not_in_channel"})
 _MEMBER = frozenset({Right.VIEW, Right.REQUEST, Right.APPROVE, Right.INTERRUPT, Right.ROLLBACK})
 
 
@@ -59,6 +60,8 @@ class People:
         try:
             found = await look(id_)
         except SlackApiError as error:
+            if kind == "channel" and error_code(error) in _NOT_INVITED:
+                raise NotAllowedError("I am not in this channel and cannot see who is; /invite me first.") from error
             raise UnavailableError(f"Slack did not say who this is ({error_code(error)}).") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise UnavailableError("Slack did not say who this is; try again.") from error

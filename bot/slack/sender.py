@@ -1,5 +1,6 @@
 """Sends one card and its thread, so that nothing is posted twice and what was lost is found again."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +12,18 @@ from bot.publisher import SendFailedError
 from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
 from bot.slack.connection import error_code
+from bot.slack.questions import question_card
+from core.card_slots import CardSlot
 from core.errors import ResolverError
+from core.history import Happened, RecordedEntry
 from core.overview import Overview
-from core.ports import CardSlot, Store
+from core.ports import Store
 
 EVENT_TYPE = "incident_resolver"
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action"})
-_LASTING = frozenset({"invalid_auth", "token_revoked", "account_inactive", "missing_scope", "channel_not_found"})
+_NO_THREAD = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found", "cannot_reply_to_message"})
+_LASTING = _NOT_HERE | {"invalid_auth", "token_revoked", "account_inactive", "missing_scope"}
 _LOOKED_THROUGH = 200
 
 
@@ -76,6 +81,8 @@ class CardSender:
             return await self._post_to(channel, slot, card)
         except SlackApiError as error:
             is_elsewhere = self.home is not None and channel != self.home
+            if error_code(error) in _NO_THREAD and slot.reply_to:
+                return await self._post_to(channel, replace(slot, reply_to=None), card)
             if error_code(error) in _NOT_HERE and is_elsewhere:
                 return await self._post_to(str(self.home), replace(slot, reply_to=None), card)
             raise
@@ -112,34 +119,83 @@ class CardSender:
 
     async def _replies(self, progress: "_Progress", overview: Overview) -> None:
         slot = progress.slot
-        entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
+        later = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
+        entries = [one for one in later if one.seq <= overview.history_seq]
         if not entries:
             return
         root = str(slot.reply_to or slot.ts)
+        try:
+            await self._reply(progress, overview, entries, root=root)
+        except SlackApiError as error:
+            if error_code(error) not in _NO_THREAD or not slot.reply_to:
+                raise
+            await self._reply(progress, overview, entries, root=str(slot.ts))
+
+    async def _reply(
+        self, progress: "_Progress", overview: Overview, entries: Sequence[RecordedEntry], *, root: str
+    ) -> None:
+        slot = progress.slot
+        await self._end_questions(slot, root, entries, overview)
         done = await self._posted_already(slot, root) if slot.is_uncertain else slot.thread_seq
-        for reply in thread.replies([one for one in entries if one.seq > done], overview):
+        for reply in thread.replies([one for one in entries if one.seq > done], overview, self.rendering):
             await self.client.chat_postMessage(
                 channel=str(slot.channel),
                 thread_ts=root,
                 text=reply.text,
                 blocks=reply.blocks,
-                metadata=_metadata(slot, reply.seq),
+                metadata=_metadata(slot, reply.seq, question=reply.question),
                 unfurl_links=False,
                 unfurl_media=False,
             )
             progress.slot = replace(slot, thread_seq=reply.seq)
         progress.slot = replace(slot, thread_seq=max(done, entries[-1].seq))
 
+    async def _end_questions(
+        self, slot: CardSlot, root: str, entries: Sequence[RecordedEntry], overview: Overview
+    ) -> None:
+        """Cards of questions that have ended lose their buttons, before the thread tells how."""
+        ended = {one.entry.facts.get("approval_id") for one in entries if one.entry.what is Happened.QUESTION_ENDED}
+        for question in [one for one in overview.approvals if one.id in ended and one.permit.lines]:
+            place = await self._question_at(slot, root, question.id)
+            if place is None:
+                continue  # it is posted with these entries, as it stands by now
+            ts, seq = place
+            card = question_card(overview, question, self.rendering)
+            try:
+                await self.client.chat_update(
+                    channel=str(slot.channel),
+                    ts=ts,
+                    text=card.text,
+                    blocks=card.blocks,
+                    metadata=_metadata(slot, seq, question=question.id),
+                )
+            except SlackApiError as error:
+                if error_code(error) not in _GONE:
+                    raise
+
+    async def _question_at(self, slot: CardSlot, root: str, question: str) -> tuple[str, int] | None:
+        """(ts, seq) of the message that asks it, found by its metadata; None where it was not posted."""
+        async for message in self._thread(slot, root):
+            seq = _seq_of(message, slot)
+            if seq is not None and message["metadata"]["event_payload"].get("question") == question:
+                return str(message["ts"]), seq
+        return None
+
     async def _posted_already(self, slot: CardSlot, root: str) -> int:
-        newest, cursor = slot.thread_seq, ""
+        return max([slot.thread_seq, *[_seq_of(one, slot) or 0 async for one in self._thread(slot, root)]])
+
+    async def _thread(self, slot: CardSlot, root: str) -> AsyncIterator[dict[str, Any]]:
+        """Every message of the thread, page by page."""
+        cursor = ""
         while True:
             seen = await self.client.conversations_replies(
                 channel=str(slot.channel), ts=root, include_all_metadata=True, limit=_LOOKED_THROUGH, cursor=cursor
             )
-            newest = max([newest, *(_seq_of(one, slot) or 0 for one in seen["messages"])])
+            for message in seen["messages"]:
+                yield message
             cursor = (seen.get("response_metadata") or {}).get("next_cursor") or ""
             if not cursor:
-                return newest
+                return
 
 
 @dataclass(slots=True)
@@ -149,8 +205,9 @@ class _Progress:
     slot: CardSlot
 
 
-def _metadata(slot: CardSlot, seq: int) -> dict[str, Any]:
-    return {"event_type": EVENT_TYPE, "event_payload": {"nonce": slot.nonce, "seq": seq}}
+def _metadata(slot: CardSlot, seq: int, *, question: str | None = None) -> dict[str, Any]:
+    payload: dict[str, Any] = {"nonce": slot.nonce, "seq": seq}
+    return {"event_type": EVENT_TYPE, "event_payload": payload | ({"question": question} if question else {})}
 
 
 def _seq_of(message: dict[str, Any], slot: CardSlot) -> int | None:

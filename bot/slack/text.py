@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from core.redaction import redact
+
 CUT = "… (truncated)"
 _NO_TICK = "\u02cb"
 """Looks like a backtick and closes nothing."""
@@ -51,11 +53,12 @@ def cut(text: str, limit: int) -> str:
 def _visible(text: str, limit: int) -> str:
     """Control and format characters (bidi overrides, zero-width) shown as their code point instead of acting.
 
-    What `limit` cuts off in any case is not looked at: outputs are long.
+    What `limit` cuts off in any case is not looked at: outputs are long. Redacted here once more, whoever wrote it.
     """
+    shown = redact(text[: 2 * limit + 1])
     return "".join(
         character
         if character in _KEPT or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
         else f"[U+{ord(character):04X}]"
-        for character in text[: limit + 1]
+        for character in shown[: limit + 1]
     )

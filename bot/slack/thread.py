@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.slack import sizes, words
+from bot.slack import buttons, sizes, words
+from bot.slack.cards import Rendering
+from bot.slack.questions import question_card
 from bot.slack.text import code, escaped, inline_code
+from core.approval import Approval
 from core.history import Happened, RecordedEntry
+from core.offers import offered_request, refused_changes
 from core.overview import Overview
 from core.resolution import ActionType, State
 
@@ -35,15 +39,16 @@ _ASKABLE = frozenset({Happened.FAILED, Happened.INTERRUPTED, Happened.REJECTED, 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A message for the thread; `seq` is the newest history entry in it."""
+    """A message for the thread; `seq` is the newest history entry in it, `question` the approval that it asks for."""
 
     seq: int
     text: str
     blocks: list[Block]
+    question: str | None = None
 
 
-def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]:
-    """Messages in order: what happened close together shares one; each end has its own, so that people are notified.
+def replies(entries: Sequence[RecordedEntry], overview: Overview, rendering: Rendering) -> list[Reply]:
+    """Messages in order: what happened close together shares one; each end and each question has its own.
 
     None is larger than Slack takes.
     """
@@ -53,7 +58,12 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]
     for one in entries:
         if one.entry.what in ENDS:
             found += _reply(seq, lines)
-            found.append(_end(one, overview))
+            found.append(_end(one, overview, rendering))
+            lines = []
+            continue
+        if (question := _question(one, overview)) is not None:
+            card = question_card(overview, question, rendering, why=_text(one.entry.facts, "why"))
+            found += [*_reply(seq, lines), Reply(one.seq, card.text, card.blocks, question.id)]
             lines = []
             continue
         told = line(one)
@@ -65,6 +75,14 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview) -> list[Reply]
         lines.append(told)
         seq = one.seq
     return found + _reply(seq, lines)
+
+
+def _question(recorded: RecordedEntry, overview: Overview) -> Approval | None:
+    """The question that this entry puts, as it stands by now."""
+    if recorded.entry.what is not Happened.QUESTION_ASKED:
+        return None
+    id_ = recorded.entry.facts.get("approval_id")
+    return next((one for one in overview.approvals if one.id == id_ and one.permit.lines), None)
 
 
 def _is_investigation(overview: Overview) -> bool:
@@ -89,7 +107,7 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.ASKED if facts.get("about") == "rollback":
             return (
                 f"✋ Rolling back would go beyond undoing its own change, so it is asked first: "
-                f"{' '.join(_texts(facts, 'factors'))} (permit {inline_code(_text(facts, 'digest')[:12])})"
+                f"{' '.join(_texts(facts, 'factors'))}"
             )
         case Happened.ASKED:
             return "✋ Asked for approval."
@@ -98,7 +116,8 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.APPROVED:
             return f"👍 *Approved* by {who} {words.time_token(recorded.at)}.{_because(facts)}"
         case Happened.EXECUTION_STARTED:
-            return "⚙️ The agent starts."
+            left_out = _texts(facts, "left_out")
+            return "⚙️ The agent starts." + (f" Left out: {' '.join(left_out)}" if left_out else "")
         case Happened.AGENT_SAID:
             return f"💬 {escaped(_text(facts, 'text'), 1_500)}"
         case Happened.COMMAND_JUDGED:
@@ -112,6 +131,10 @@ def line(recorded: RecordedEntry) -> str:
 def _other(recorded: RecordedEntry, who: str) -> str:
     facts = recorded.entry.facts
     match recorded.entry.what:
+        case Happened.QUESTION_ASKED:
+            return f"✋ Asked about one line: {inline_code(_text(facts, 'line'), 600)}"
+        case Happened.QUESTION_ENDED:
+            return _question_ended(facts, who)
         case Happened.BUDGET_WARNED:
             return f"🪙 {escaped(_text(facts, 'sentence') or '80 % of the token limit is used.', 300)}"
         case Happened.INTERRUPT_ASKED:
@@ -125,17 +148,10 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.ROLLBACK_ASKED:
             return f"↩️ {who} asked to roll back; the API server is asked what that would do."
         case Happened.ROLLBACK_STARTED:
-            asked = f", asked by {who}" if recorded.entry.by else " by itself"
+            asked = f", asked by {who}" if recorded.entry.by else ""
             return f"↩️ Rolling back{asked}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
-        case Happened.GRANT_ISSUED:
-            held = "" if facts.get("has_value_rules") else " The cluster does *not* hold it to the approved values."
-            return (
-                f"🔑 A credential for this approval alone was issued ({inline_code(_text(facts, 'token_id'))}).{held}"
-            )
-        case Happened.GRANT_REVOKED:
-            return "🔒 The credential was taken away again."
-        case Happened.GRANT_SWEPT:
-            return "🧹 A credential that was left over was removed."
+        case Happened.GRANT_ISSUED | Happened.GRANT_REVOKED | Happened.GRANT_SWEPT:
+            return _grant(recorded.entry.what, facts)
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")
             count = len(findings) if isinstance(findings, list) else 0
@@ -143,6 +159,31 @@ def _other(recorded: RecordedEntry, who: str) -> str:
             return f"🗂️ Kept {kept} of evidence of the failed state before anything is put back."
         case other:
             return f"{escaped(other.value.replace('_', ' '), 40).capitalize()} by {who}.{_because(facts)}"
+
+
+def _question_ended(facts: Mapping[str, object], who: str) -> str:
+    line = inline_code(_text(facts, "line"), 300)
+    match _text(facts, "state"):
+        case "approved":
+            return f"👍 {who} approved this line for one run: {line}"
+        case "rejected":
+            return f"🚫 {who} rejected this line: {line}.{_because(facts)}"
+        case "expired":
+            return f"⌛ Nobody answered about this line: {line}. It does not run; the agent goes on."
+        case _:
+            return f"🚫 The question about this line is closed, it does not run: {line}.{_because(facts)}"
+
+
+def _grant(what: Happened, facts: Mapping[str, object]) -> str:
+    if what is Happened.GRANT_REVOKED:
+        return "🔒 The credential was taken away again."
+    if what is Happened.GRANT_SWEPT:
+        return "🧹 A credential that was left over was removed."
+    token = inline_code(_text(facts, "token_id"))
+    if facts.get("is_renewal"):
+        return f"🔑 The credential was renewed ({token})."
+    held = "" if facts.get("has_value_rules") else " The cluster does *not* hold it to the approved values."
+    return f"🔑 A credential for this approval alone was issued ({token}).{held}"
 
 
 def _judged(facts: Mapping[str, object]) -> str:
@@ -160,7 +201,7 @@ def _ended(facts: Mapping[str, object]) -> str:
     return f"↳ {ending}\n{code(output, OUTPUT_LIMIT)}" if output else f"↳ {ending}, no output"
 
 
-def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
+def _end(recorded: RecordedEntry, overview: Overview, rendering: Rendering) -> Reply:
     """The last word: state, summary, what ran, what it cost, and what can still be done."""
     sign, title = END_WORDS[recorded.entry.what]
     if recorded.entry.what is Happened.COMPLETED:
@@ -176,7 +217,28 @@ def _end(recorded: RecordedEntry, overview: Overview) -> Reply:
         blocks.append(_section("*What was put back*\n" + "\n".join(told)))
     figures = " · ".join([_totals(overview), *_next(recorded.entry.what, overview)])
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": figures}]})
+    blocks += _offer(overview, rendering)
     return Reply(recorded.seq, escaped(f"{sign} {title}: {summary}", 600), blocks)
+
+
+def _offer(overview: Overview, rendering: Rendering) -> list[Block]:
+    """What an investigation would have changed, and the button that asks for it."""
+    wanted = offered_request(overview)
+    if wanted is None:
+        return []
+    lines = "\n".join(inline_code(one.line, 300) for one in refused_changes(overview.commands)[:5])
+    typed = inline_code(f"/incident resolve {wanted.action_type.value} {wanted.namespace} …", 200)
+    value = rendering.signer.value(buttons.OFFER, overview.resolution.id)
+    button = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": "Ask for this change"},
+        "action_id": buttons.OFFER,
+        "value": value,
+        "accessibility_label": "Ask for the change that this investigation proposes",
+    }
+    how = f"The button asks for it, with a card of its own; so does {typed}."
+    told = f"🧭 *It changed nothing. It proposes*\n{lines}\n{how}"
+    return [_section(told), {"type": "actions", "elements": [button]}]
 
 
 def _totals(overview: Overview) -> str:

@@ -52,8 +52,8 @@ def counted(number: int, one: str, more: str = "") -> str:
 
 
 def length(span: timedelta) -> str:
-    """A time limit as people say it, rounded down to its larger unit."""
-    seconds = int(span.total_seconds())
+    """A time limit as people say it, in its larger unit."""
+    seconds = round(span.total_seconds())
     if seconds < 2 * 60:
         return counted(seconds, "second")
     return counted(seconds // 60, "minute") if seconds < 2 * 3_600 else counted(seconds // 3_600, "hour")

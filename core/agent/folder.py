@@ -24,7 +24,7 @@ class Folder:
 
     def read(self, path: str) -> ToolAnswer:
         try:
-            return ToolAnswer(self._text(path)[:MOST_TEXT] or "(empty)")
+            return ToolAnswer(self._text(path)[:MOST_TEXT] or "(empty)", is_data=True)
         except (RefusedPathError, OSError) as error:
             return _refusal(path, error)
 
@@ -60,7 +60,7 @@ class Folder:
                 ]
         except (RefusedPathError, OSError) as error:
             return _refusal(path, error)
-        return ToolAnswer("\n".join(found)[:MOST_TEXT] or "(no line holds it)")
+        return ToolAnswer("\n".join(found)[:MOST_TEXT] or "(no line holds it)", is_data=True)
 
     def glob(self, pattern: str) -> ToolAnswer:
         names = [name for name in self._files() if fnmatch.fnmatchcase(name, pattern[:200])]

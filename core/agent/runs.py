@@ -29,6 +29,7 @@ from core.errors import LeaseLostError, ResolverError
 from core.execution import Outcome
 from core.ports import AgentTask, ToolAnswer, Toolbox
 from core.redaction import redact
+from core.wall_clock import WallClock
 
 SAME_RESULT_LIMIT = 3
 _FAILURES = {
@@ -70,13 +71,14 @@ class ClaudeAgents:
             sentence = "No model key is set: set ANTHROPIC_API_KEY, then ask again."
             return Outcome(task.resolution_id, "failed", sentence)
         progress = _Progress()
+        clock = task.clock or WallClock(task.profile.wall_clock_seconds)
         run = Run(task.resolution_id, task.agent, task.token_limit, task.profile.model)
         with self._gateway.run(run):
             try:
-                async with asyncio.timeout(task.profile.wall_clock_seconds):
+                async with clock.limit():
                     await self._converse(task, toolbox, run, progress)
             except TimeoutError:
-                progress.stop("timeout", f"Stopped after {task.profile.wall_clock_seconds:g} s.")
+                progress.stop("timeout", f"Stopped after {clock.seconds:g} s.")
             except (ClaudeSDKError, OSError) as error:
                 progress.stop("failed", f"The agent's process ended unexpectedly ({type(error).__name__}).")
         return _outcome(task, run, progress)

@@ -13,8 +13,10 @@ from claude_agent_sdk.types import (
 )
 
 from core.agent.folder import Folder
+from core.agent.prompts import framed
 from core.errors import ResolverError
 from core.ports import ToolAnswer, Toolbox
+from core.redaction import redact
 
 SERVER = "resolver"
 PREFIX = f"mcp__{SERVER}__"
@@ -80,7 +82,10 @@ def _files(folder: Folder) -> list[SdkMcpTool[Any]]:
 
 
 def _answer(answer: ToolAnswer) -> dict[str, Any]:
-    text = answer.text if len(answer.text) <= MOST_TEXT else f"{answer.text[:MOST_TEXT]}\n(cut here)"
+    """Redacted here once more, whoever made the answer; output and files inside a frame, as data."""
+    text = redact(answer.text)
+    text = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}\n(cut here)"
+    text = framed(text) if answer.is_data else text
     return {"content": [{"type": "text", "text": text}], "is_error": answer.is_error}
 
 

@@ -34,6 +34,9 @@ class ClusterAtWork:
     async def read(self, resource: Resource) -> Manifest | None:
         return await (self.reader if resource.namespace is None else self.keeper).read(resource)
 
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        return await self.reader.resolve(judged)
+
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
         keeping = self.keeper.asking(judged, folder=folder, namespace=namespace)
         trying = self.preview.asking(judged, folder=folder, namespace=namespace)

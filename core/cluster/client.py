@@ -16,6 +16,7 @@ from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
 from core.cluster.runner import Runner
+from core.cluster.targets import resolve_targets
 from core.cluster.touching import Ask, Finder
 from core.effects import Judged
 from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StepFailedError
@@ -116,6 +117,9 @@ class KubernetesCluster:
                     f"{resource} could not be put back: the identity that keeps snapshots may not {verb} "
                     f"{kind.resource} there. Add to its Role: {kind.role_line(verb)}"
                 )
+
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        return await resolve_targets(self.api, judged)
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         kind, namespace, _ = await self._named(manifest)

@@ -21,7 +21,8 @@ from core.cluster.kubeconfig import Credentials
 from core.errors import NotAllowedError, NotFoundError, ResolverError, StaleError, StepFailedError, UnavailableError
 from core.permit import Permit
 from core.resolution import ApprovalId, ResolutionId
-from core.rights import Right, rights
+from core.resources import Resource
+from core.rights import VALUES_GROUP, Right, merged, rights
 
 GRANTS_NAMESPACE = "incident-resolver-grants"
 """Where the accounts of grants live, as the manifests make it; the policies name it too."""
@@ -77,7 +78,7 @@ class GrantIssuer:
         Objects that are others now than those approved are left out. NotAllowedError where the cluster does not let
         it, StaleError where nothing is left; then nothing of it stays.
         """
-        wanted = rights(await self._narrowed(permit))
+        wanted = await self._with_history(rights(await self._narrowed(permit)))
         if not wanted:
             raise StaleError("Nothing of what was approved is there any more; no credential was issued.")
         namespaces = tuple(sorted({one.namespace for one in wanted}))
@@ -169,20 +170,47 @@ class GrantIssuer:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     async def _narrowed(self, permit: Permit) -> Permit:
-        kept = []
-        for rule in permit.rules:
-            kind = KINDS.get(rule.target.kind)
-            if kind is None:
-                raise NotAllowedError(f"No credential can be made for {rule.target}.")
-            try:
-                live = await self.api.get(kind, rule.target.namespace, rule.target.name)
-            except NotFoundError:
-                continue
-            except NotAllowedError as error:
-                raise _not_bound(str(rule.target.namespace), error) from error
-            if rule.target.uid in {None, (live.get("metadata") or {}).get("uid")}:
-                kept.append(rule)
-        return replace(permit, rules=tuple(kept))
+        rules = [rule for rule in permit.rules if await self._is_there(rule.target)]
+        lines = [line for line in permit.lines if all([await self._is_there(one) for one in line.targets])]
+        return replace(permit, rules=tuple(rules), lines=tuple(lines))
+
+    async def _is_there(self, target: Resource) -> bool:
+        """Whether it is the object that was approved. NotAllowedError where the ceiling does not cover it."""
+        kind = KINDS.get(target.kind)
+        if kind is None:
+            raise NotAllowedError(f"No credential can be made for {target}.")
+        try:
+            live = await self.api.get(kind, target.namespace, target.name)
+        except NotFoundError:
+            return False
+        except NotAllowedError as error:
+            raise _not_bound(str(target.namespace), error) from error
+        return target.uid in {None, (live.get("metadata") or {}).get("uid")}
+
+    async def _with_history(self, wanted: Sequence[Right]) -> Sequence[Right]:
+        """An undo may write the images of the object's own earlier revisions."""
+        added = []
+        for one in wanted:
+            for named in one.names if one.resource == "revisions" else ():
+                images = await self._images_of(one.namespace, *named.split("/", 1))
+                names = tuple(f"{named}={image}" for image in sorted(images))
+                added += [Right(one.namespace, VALUES_GROUP, "images", ("use",), names)] if names else []
+        return merged([*wanted, *added])
+
+    async def _images_of(self, namespace: str, resource: str, name: str) -> set[str]:
+        kind = kinds.REPLICA_SET if resource == "deployments" else kinds.CONTROLLER_REVISION
+        try:
+            revisions = await self.api.list(kind, namespace)
+        except NotAllowedError as error:
+            raise _no_lists(namespace) from error
+        found = set()
+        for one in revisions:
+            owner = owners.controller_of(one) or {}
+            spec = (one.get("spec") if kind is kinds.REPLICA_SET else (one.get("data") or {}).get("spec")) or {}
+            if owner.get("name") == name and f"{str(owner.get('kind')).lower()}s" == resource:
+                containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+                found |= {str(one.get("image")) for one in containers}
+        return found
 
     async def _make_account(self, grant: StandingGrant) -> None:
         """First, and with the names of the namespaces: what follows can be found by it. StaleError where it stands."""
@@ -241,10 +269,7 @@ class GrantIssuer:
         for namespace in sorted({one.namespace for one in wanted if one.resource == "revisions"}):
             for kind in (kinds.REPLICA_SET, kinds.CONTROLLER_REVISION):
                 if not await is_allowed_to(granted, "list", (kind.group, kind.resource), namespace=namespace):
-                    raise NotAllowedError(
-                        f"No rollout can be undone in namespace {namespace}: bind the ClusterRole "
-                        "incident-resolver-grant-reads there (manifests/grant-reads-role-binding.yaml)."
-                    )
+                    raise _no_lists(namespace)
 
     async def _missing(self, granted: KubernetesApi, wanted: Sequence[Right]) -> str | None:
         for one in wanted:
@@ -305,6 +330,13 @@ def _forbidden(wanted: Sequence[Right]) -> list[tuple[str, str, str, str]]:
     """(group, resource, verb, namespace) that must be refused: the same on an object of another name, and Secrets."""
     asked = [(one.group, one.resource, one.verbs[-1], one.namespace) for one in wanted]
     return [*asked, *(("", "secrets", "get", namespace) for namespace in sorted({one.namespace for one in wanted}))]
+
+
+def _no_lists(namespace: str) -> NotAllowedError:
+    return NotAllowedError(
+        f"No rollout can be undone in namespace {namespace}: bind the ClusterRole incident-resolver-grant-reads there "
+        "(manifests/grant-reads-role-binding.yaml)."
+    )
 
 
 def _not_bound(namespace: str, error: NotAllowedError) -> NotAllowedError:

@@ -1,5 +1,6 @@
 """What a judged line would touch, found before it runs: by server-side dry run, by discovery and by ownership."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from core.commands.grammar import Refused
 from core.commands.helm import HELM
 from core.commands.kubectl import KUBECTL, parse_kubectl
 from core.effects import Judged
-from core.errors import StepFailedError
+from core.errors import StepFailedError, first_of
 from core.helm_releases import Release, release_of
 from core.resources import Resource
 from core.snapshot import Manifest, Touched
@@ -24,6 +25,7 @@ Ask = Callable[[tuple[str, ...]], Awaitable[str]]
 _SELECTING = ("namespace", "all-namespaces", "selector", "field-selector", "filename", "kustomize", "recursive")
 _INSIDE = frozenset({"exec", "cp"})
 """Verbs that change what is inside a container, and no object."""
+_AT_ONCE = 8
 _NODES = frozenset({"cordon", "uncordon", "drain"})
 _SWITCHES: Mapping[str, tuple[str, bool]] = {
     "rollout pause": ("paused", True),
@@ -33,6 +35,8 @@ _SWITCHES: Mapping[str, tuple[str, bool]] = {
     "drain": ("unschedulable", True),
 }
 """Verbs without a dry run that set one field of `spec`."""
+_UNTOLD = frozenset({"rollout restart", "rollout undo"})
+"""Verbs without a dry run, or whose dry run prints the object as it was."""
 _OTHERWISE = frozenset(
     {"output", "dry-run", "template", "show-managed-fields", "force", "wait", "timeout", "v", "vmodule"}
 )
@@ -87,8 +91,9 @@ class Finder:
         if verb in _SWITCHES:
             field, is_on = _SWITCHES[verb]
             return tuple(_switched(one, field, is_on=is_on) for one in await self._selected(invocation))
-        if verb == "rollout restart":
-            return tuple(_touched(one, one) for one in await self._selected(invocation))
+        if verb in _UNTOLD:
+            selected = await self._selected(invocation)
+            return tuple(Touched(_resource(one), one, one, is_tried=False) for one in selected)
         if KUBECTL.of(verb, "dry-run") is None or KUBECTL.of(verb, "output") is None:
             raise StepFailedError(f"What kubectl {verb} changes cannot be found beforehand, so it cannot be undone.")
         return await self._tried(invocation)
@@ -99,12 +104,23 @@ class Finder:
         if any(one.get("kind") == "Scale" for one in proposals):
             number = proposals[0]["spec"].get("replicas")
             return tuple(_with_field(one, "replicas", number) for one in await self._selected(invocation))
-        found = []
-        for proposed in proposals:
-            if not proposed["metadata"].get("name") or proposed["metadata"].get("generateName"):
-                raise StepFailedError("An object whose name the API server makes up cannot be found again; name it.")
-            found.append(Touched(_resource(proposed), await self.reader.read(_resource(proposed)), proposed))
-        return tuple(found)
+        if any(not one["metadata"].get("name") or one["metadata"].get("generateName") for one in proposals):
+            raise StepFailedError("An object whose name the API server makes up cannot be found again; name it.")
+        return await self._with_before(proposals)
+
+    async def _with_before(self, proposals: Sequence[Manifest]) -> tuple[Touched, ...]:
+        room = asyncio.Semaphore(_AT_ONCE)
+
+        async def read(proposed: Manifest) -> Touched:
+            async with room:
+                return Touched(_resource(proposed), await self.reader.read(_resource(proposed)), proposed)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(read(one)) for one in proposals]
+        except ExceptionGroup as failures:
+            raise first_of(failures) from failures
+        return tuple(task.result() for task in asked)
 
     async def _selected(self, invocation: Invocation, words: tuple[str, ...] | None = None) -> list[Manifest]:
         """What the words, selectors and files of the line name, as it is live."""
@@ -125,10 +141,7 @@ class Finder:
         flags = {name: values for name, values in invocation.flags.items() if name in _SELECTING}
         asked = Invocation("kubectl", "create", (), flags)
         wanted = _manifests(await self.ask(_line(asked, (), ("dry-run=client", "output=json"))))
-        found = []
-        for one in wanted:
-            before = await self.reader.read(_resource(one))
-            found.append(Touched(_resource(one), before, one))
+        found = await self._with_before(wanted)
         gone = [_resource(one.before) for one in found if one.before is not None]
         along = await discovery.touched_by_deletion(self.api, *gone)
         return (*(_touched(one, None) for one in along), *found)

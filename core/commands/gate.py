@@ -57,6 +57,7 @@ def judge(
         verb=verdict.verb,
         namespaces=verdict.namespaces,
         kinds=verdict.kinds,
+        aim=verdict.aim if verdict.risk is not RiskLevel.LOW else None,
     )
     return raised(judged, raises) if raises else judged
 

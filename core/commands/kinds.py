@@ -97,6 +97,7 @@ restores restore - Restore velero.io
 """
 _VERSION = re.compile(r"v[1-9]\d{0,2}((alpha|beta)[1-9]\d{0,2})?")
 _KINDS: dict[str, tuple[str, frozenset[str]]] = {}
+_PLURALS: dict[str, str] = {}
 
 
 def _add(table: str) -> frozenset[str]:
@@ -105,6 +106,7 @@ def _add(table: str) -> frozenset[str]:
         if row:
             plural, singular, short, kind, groups = row.split()
             kinds.add(kind)
+            _PLURALS[kind] = plural
             for name in (plural, singular, *short.split(",")):
                 if name != "-":
                     _KINDS[name] = (kind, frozenset(groups.split(",")))
@@ -142,6 +144,12 @@ def kind_in_manifest(kind: str, api_version: str) -> str | None:
     if known is None or known[0] != kind or group not in known[1]:
         return None
     return kind
+
+
+def plural_of(kind: str, group: str) -> str | None:
+    """The word that API paths and Roles have for it; None where this gate does not know the kind in that group."""
+    plural = _PLURALS.get(kind)
+    return plural if plural is not None and (group or "core") in _KINDS[plural][1] else None
 
 
 def is_known(kind: str) -> bool:

@@ -10,6 +10,7 @@ from core.commands.local_files import Files, is_address, named_files
 from core.commands.manifests import UnreadableError, documents, field_reasons, judge_manifest
 from core.commands.targets import Targets, check_names, has_selector, namespaces_of, targets_of, without_pairs
 from core.commands.verdicts import Reasons
+from core.redaction import MARK
 from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
@@ -38,6 +39,8 @@ def reach(invocation: Invocation, namespace: str, files: Files | None) -> Reason
 
 def _judge_verb(invocation: Invocation, reasons: Reasons, files: Files | None) -> None:
     verb = invocation.verb
+    if any(MARK in word for words in (invocation.words, *invocation.flags.values()) for word in words):
+        raise Refused("R4", f"The line holds {MARK}, which would take a secret's place; leave that field out.")
     if "raw" in invocation.flags:
         raise Refused("R8", f"{verb} --raw is refused: it hides what it changes.")
     if verb in _BY_VERB:
@@ -122,11 +125,18 @@ def _judge_files(invocation: Invocation, reasons: Reasons, files: Files | None) 
         if is_address(path):
             raise Refused("R6", f"--{flag} with an address is refused: it may be anything when it is fetched.")
         content = files(path) if files is not None and flag == "filename" else None
+        _refuse_marks(content)
         if content is None or not _is_judged(content, reasons, verb=invocation.verb):
             reasons.kinds.add("unread")
             reasons.add(HIGH, "R6", f"--{flag} {path!r} may hold anything: it was not read here.")
     if len(paths) > 1 or invocation.is_on("recursive"):
         reasons.add(HIGH, "R6", "Several files at once.")
+
+
+def _refuse_marks(content: bytes | None) -> None:
+    """What the agent was not shown it cannot write back: the mark itself would take the secret's place."""
+    if content is not None and MARK.encode() in content:
+        raise Refused("R4", f"The file holds {MARK} where a secret was taken out; patch the one field instead.")
 
 
 def _is_judged(content: bytes, reasons: Reasons, *, verb: str) -> bool:
@@ -222,6 +232,7 @@ def _patch(invocation: Invocation, reasons: Reasons, files: Files | None) -> Non
         _judge_text(text.encode(), reasons, what="The patch")
     for path in invocation.flags.get("patch-file", ()):
         content = files(path) if files is not None else None
+        _refuse_marks(content)
         if content is None:
             reasons.add(HIGH, "R6", f"--patch-file {path!r} may hold anything: it was not read here.")
         else:

@@ -3,6 +3,7 @@
 from core.commands.flags import Invocation, is_dry_run
 from core.commands.grammar import Refused
 from core.commands.kubectl import KUBECTL, parse_kubectl
+from core.commands.kubectl_aims import aim_of
 from core.commands.kubectl_changes import reach
 from core.commands.kubectl_effects import effects_of
 from core.commands.kubectl_reads import READS, check_output, check_read, is_local, is_verbose, prints_values
@@ -32,7 +33,8 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
             verdict = Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.")
         else:
             worst = reasons.worst
-            verdict = Verdict(worst.risk, worst.rule, worst.sentence, effects)
+            aim = aim_of(invocation, where, reasons)
+            verdict = Verdict(worst.risk, worst.rule, worst.sentence, effects, aim=aim)
     refuse_addresses(invocation)
     _check_secrets(invocation, kinds, has_files=files is not None)
     refuse_odd_namespaces(invocation, is_change=verdict.risk is not RiskLevel.LOW)
@@ -47,6 +49,7 @@ def judge_kubectl(arguments: tuple[str, ...], namespace: str, files: Files | Non
         kinds=frozenset(kinds),
         verb=f"kubectl {invocation.verb}",
         paths=_paths(invocation),
+        aim=verdict.aim,
     )
 
 

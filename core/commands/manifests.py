@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from core.commands.kinds import CLUSTER_KINDS, kind_in_manifest
 from core.commands.verdicts import Reason, Reasons
-from core.resources import SYSTEM_NAMESPACES
+from core.resources import SYSTEM_NAMESPACES, Resource
 from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
@@ -120,7 +120,15 @@ def _objects(found: list[Any]) -> Iterator[dict[str, Any]]:
 def _judge_object(one: dict[str, Any], reasons: Reasons, *, verb: str) -> None:
     kind = kind_in_manifest(one["kind"], str(one.get("apiVersion", "")))
     metadata = one.get("metadata")
-    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    metadata = metadata if isinstance(metadata, dict) else {}
+    namespace = metadata.get("namespace")
+    named = Resource(
+        one["kind"],
+        str(metadata.get("name") or ""),
+        str(namespace) if namespace else None,
+        str(one.get("apiVersion", "")),
+    )
+    reasons.objects.append(named)
     reasons.kinds.add(kind or "unknown")
     if kind is None or kind in CLUSTER_KINDS:
         word = "cluster-wide" if kind else "unknown"

@@ -105,7 +105,7 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
                 people["may_requesters_approve"], "people.may_requesters_approve"
             )
     if "commands" in sections:
-        given["command_raises"] = _command_raises(read, sections["commands"])
+        given |= _commands(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
     if "execution" in sections:
@@ -141,6 +141,9 @@ def _composed(text: str, read: _Reader) -> yaml.Node:
         mark = error.problem_mark
         line = mark.line + 1 if mark is not None else 1
         raise InvalidInputError(f"{read.name}:{line}: this is not YAML: {error.problem}.") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InvalidInputError(f"{read.name}:{line}: this is not YAML: {error.reason}.") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidInputError(f"{read.name}: this is not YAML.") from error
     if root is None:
@@ -201,12 +204,24 @@ def _auto_approval(read: _Reader, node: yaml.Node) -> AutoApproval:
     return AutoApproval(read.text(item["caller"], f"{path}.caller"), actions, namespaces)
 
 
+def _commands(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    """`commands: {uncovered: ask, raise: [{to: DENY, verbs: […], kinds: […], namespaces: […], rules: […]}]}`."""
+    commands = read.mapping(node, "commands", ("raise", "uncovered"))
+    given: dict[str, Any] = {}
+    if "raise" in commands:
+        given["command_raises"] = _command_raises(read, commands["raise"])
+    if "uncovered" in commands:
+        word = read.text(commands["uncovered"], "commands.uncovered")
+        if word not in {"ask", "refuse"}:
+            raise read.error(commands["uncovered"], "commands.uncovered", f"{word!r} is neither ask nor refuse.")
+        given["asks_uncovered"] = word == "ask"
+    return given
+
+
 def _command_raises(read: _Reader, node: yaml.Node) -> tuple[CommandRaise, ...]:
-    """`commands: {raise: [{to: DENY, verbs: […], kinds: […], namespaces: […], rules: […]}]}`."""
-    commands = read.mapping(node, "commands", ("raise",))
     path = "commands.raise"
     found: list[CommandRaise] = []
-    for one in read.sequence(commands["raise"], path) if "raise" in commands else []:
+    for one in read.sequence(node, path):
         item = read.mapping(one, path, ("to", "verbs", "kinds", "namespaces", "rules"))
         if "to" not in item:
             raise read.error(one, path, "'to' is missing: MEDIUM, HIGH, CRITICAL or DENY.")

@@ -48,7 +48,10 @@ class ClusterPin:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything a policy file can say. `version` names its text; "default" is no file."""
+    """Everything a policy file can say. `version` names its text; "default" is no file.
+
+    `asks_uncovered`: a line that the permit does not cover is put to people mid-run, else refused at once.
+    """
 
     version: str = "default"
     actions: Mapping[ActionType, RiskLevel] = field(default_factory=lambda: dict(ACTION_RISK_MAP))
@@ -63,6 +66,7 @@ class Policy:
     scale_factor: float = 2.0
     snapshot_namespaces: tuple[str, ...] = ("*",)
     command_raises: tuple[CommandRaise, ...] = ()
+    asks_uncovered: bool = True
 
     def is_production(self, namespace: str) -> bool:
         return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)

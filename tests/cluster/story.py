@@ -1,6 +1,6 @@
 """A story of changes and their undo: what an execution records, and RollbackManager on the real API server."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,8 +64,9 @@ class Story:
     def states(self) -> list[str]:
         return [entry.state for entry in self.entries]
 
-    async def _record(self, _: SnapshotId, changed: SnapshotEntry) -> None:
-        self.entries = [changed if entry.seq == changed.seq else entry for entry in self.entries]
+    async def _record(self, _: SnapshotId, changed: Sequence[SnapshotEntry]) -> None:
+        done = {entry.seq: entry for entry in changed}
+        self.entries = [done.get(entry.seq, entry) for entry in self.entries]
 
 
 def statuses(report: UndoReport) -> list[str]:

@@ -2,12 +2,12 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.effects import Judged
-from core.errors import NotAllowedError, StaleError, StepFailedError
+from core.effects import Aim, Judged
+from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StaleError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
@@ -40,6 +40,37 @@ class FakeCluster:
     async def check_kept(self, resource: Resource) -> None:
         if resource in self.unkept:
             raise NotAllowedError(f"{resource} could not be put back. Add to its Role: a line")
+
+    async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
+        """By `objects`: names, whole kinds, and selectors of the form KEY=VALUE."""
+        aim = judged.aim
+        if aim is None or aim.unclear:
+            raise InvalidInputError(aim.unclear if aim else "It cannot be told.")
+        found = {named for kind, name in aim.pairs for named in self._named(kind, name, aim)}
+        for one in aim.objects:
+            if one not in self.objects and not aim.may_be_new:
+                raise NotFoundError(f"{one} does not exist.")
+            found.add(self._live(one) if one in self.objects else one)
+        if not found:
+            raise NotFoundError("No object matches, so there is nothing to change.")
+        return tuple(sorted(found))
+
+    def _named(self, kind: str, name: str, aim: Aim) -> list[Resource]:
+        if name:
+            one = Resource(kind, name, None if kind == "Node" else aim.namespace)
+            if one not in self.objects:
+                raise NotFoundError(f"{one} does not exist.")
+            return [self._live(one)]
+        key, _, value = aim.selector.partition("=")
+        return [
+            self._live(one)
+            for one, live in self.objects.items()
+            if one.kind == kind and (not key or live["metadata"].get("labels", {}).get(key) == value)
+        ]
+
+    def _live(self, one: Resource) -> Resource:
+        live = self.objects[one]
+        return replace(one, api_version=live.get("apiVersion", ""), uid=live["metadata"].get("uid"))
 
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> list[Touched]:
         if judged.line not in self.touches:

@@ -1,21 +1,27 @@
 """The part of the store that an execution writes to, in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
+from core.approval import Approval, ApprovalState
 from core.errors import LeaseLostError, ResolverError
 from core.execution import CommandRecord
 from core.history import Entry
-from core.resolution import Resolution, SnapshotId
+from core.permit import Permit
+from core.resolution import ApprovalId, Person, Resolution, ResolutionId, SnapshotId
 from core.snapshot import SnapshotEntry
 
 SNAPSHOT = SnapshotId("s-1")
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 
 @dataclass
 class MemoryRecords:
-    """Commands, snapshot entries and history as rows; `log` is the order in which they were written.
+    """Commands, questions, snapshot entries and history as rows; `log` is the order in which they were written.
+
+    `at_work` are the permits of other resolutions, `time` is the database's clock.
 
     `is_leased` false is a lease that was lost; `snapshot_error` is raised instead of storing a snapshot.
     """
@@ -24,12 +30,38 @@ class MemoryRecords:
     entries: dict[int, SnapshotEntry] = field(default_factory=dict)
     history: list[Entry] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    approvals: dict[str, Approval] = field(default_factory=dict)
+    at_work: list[Permit] = field(default_factory=list)
+    time: datetime = NOW
     is_leased: bool = True
     snapshot_error: ResolverError | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["MemoryRecords"]:
         yield self
+
+    async def now(self) -> datetime:
+        return self.time
+
+    async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
+        return tuple(self.at_work)
+
+    async def add_question(self, resolution: Resolution, approval: Approval) -> bool:
+        if self.is_leased:
+            self.approvals[approval.id] = approval
+        return self.is_leased
+
+    async def approval(self, approval_id: ApprovalId) -> Approval | None:
+        return self.approvals.get(approval_id)
+
+    async def end_approval(
+        self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
+    ) -> None:
+        found = self.approvals[approval_id]
+        if found.state is ApprovalState.PENDING:
+            self.approvals[approval_id] = replace(
+                found, state=state, decided_by=by, decided_at=self.time, reason=reason
+            )
 
     async def append(self, entry: Entry) -> None:
         self.history.append(entry)
@@ -50,18 +82,20 @@ class MemoryRecords:
         )
         self.log.append(f"ended {row.line}")
 
-    async def add_snapshot_entry(self, resolution: Resolution, entry: SnapshotEntry) -> SnapshotId:
+    async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
         self._check_lease()
         if self.snapshot_error is not None:
             raise self.snapshot_error
-        self.entries[entry.seq] = entry
-        self.log.append(f"snapshot of {entry.target}")
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self.log.append(f"snapshot of {entry.target}")
         return SNAPSHOT
 
-    async def update_snapshot_entry(self, snapshot_id: SnapshotId, entry: SnapshotEntry) -> None:
+    async def update_snapshot_entries(self, snapshot_id: SnapshotId, entries: Sequence[SnapshotEntry]) -> None:
         assert snapshot_id == SNAPSHOT
-        self.entries[entry.seq] = entry
-        self.log.append(f"read back {entry.target}")
+        for entry in entries:
+            self.entries[entry.seq] = entry
+            self.log.append(f"read back {entry.target}")
 
     def _check_lease(self) -> None:
         if not self.is_leased:

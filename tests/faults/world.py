@@ -229,6 +229,6 @@ def header_of(message: dict[str, Any]) -> str:
 
 def _lines(reply: dict[str, Any]) -> list[str]:
     """One for each history entry: an end's message is one, of its other blocks none begins an entry."""
-    sections = [one["text"]["text"] for one in reply["blocks"] if one["type"] == "section"]
+    sections = [one["text"]["text"] for one in reply["blocks"] if one["type"] == "section" and "text" in one]
     is_end = any(one["type"] == "context" for one in reply["blocks"])
     return [reply["text"]] if is_end else sections

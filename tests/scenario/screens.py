@@ -16,14 +16,15 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.demo.slack.server import open_local_slack
 from bot.slack.buttons import Signer
-from bot.slack.cards import Rendering, resolution_card
+from bot.slack.cards import Card, Rendering, resolution_card
+from bot.slack.questions import question_card
 from core.approval import Approval, ApprovalState, Subject
 from core.assessment import RiskAssessment
 from core.effects import Change
 from core.execution import CommandRecord
 from core.findings import Gap
 from core.overview import Overview, Pause
-from core.permit import Permit, PermitRule
+from core.permit import Permit, PermitRule, PermittedLine, Precondition
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource
 from core.risk_levels import RiskLevel
@@ -126,11 +127,67 @@ async def draw_cards(page: Page, folder: Path) -> None:
         waiting = example(State.AWAITING_APPROVAL)
         pictures.append(("paused", replace(waiting, pause=Pause(ADA, "the database is being moved", NOW))))
         for name, overview in pictures:
-            card = resolution_card(overview, rendering)
-            sent = await client.chat_postMessage(channel=slack.channel_id, text=card.text, blocks=card.blocks)
-            message = page.locator(f'[data-ts="{sent["ts"]}"]')
-            await message.wait_for()
-            await message.screenshot(path=FOLDER / f"card-{name}.png")
+            await _draw(page, client, slack.channel_id, resolution_card(overview, rendering), name=f"card-{name}")
+
+
+def question(state: ApprovalState) -> Overview:
+    """A run that asked about one line, and how that ended."""
+    overview = example(State.EXECUTING)
+    line = "kubectl delete pods -l app=orders-api,tier=worker -n orders --grace-period=60"
+    pods = tuple(Resource("Pod", f"orders-api-7c9f6-{end}", "orders", "v1", f"uid-{end}") for end in ("2xk4p", "9fj2m"))
+    lost = ". ".join(f"What Pod {pod.name} holds in memory is lost, with its restart count" for pod in pods)
+    return _with_question(
+        overview, PermittedLine(line, (("kubectl",),), RiskLevel.HIGH, "R7", "orders", pods, undo=lost), state
+    )
+
+
+def small_question() -> Overview:
+    """A line that can be put back whole, and whose present value is shown."""
+    now = (Precondition(DEPLOYMENT, ("spec", "replicas"), "2"),)
+    target = replace(DEPLOYMENT, uid="uid-1")
+    text = "kubectl scale deployment/orders-api --replicas=6 -n orders"
+    line = PermittedLine(text, (("kubectl",),), RiskLevel.HIGH, "R7", "orders", (target,), now)
+    return _with_question(example(State.EXECUTING), line, ApprovalState.PENDING)
+
+
+def _with_question(overview: Overview, line: PermittedLine, state: ApprovalState) -> Overview:
+    first = overview.approvals[0]
+    is_over = state is not ApprovalState.PENDING
+    asked = replace(
+        first,
+        id=ApprovalId("d1d2c7f5-29f6-4a55-a2cf-4a3d21a0f3b7"),
+        subject=Subject.COMMAND,
+        state=state,
+        permit=replace(first.permit, rules=(), lines=(line,)),
+        decided_by=ADA if is_over else None,
+        decided_at=NOW + timedelta(minutes=1) if is_over else None,
+        reason="two at a time, not both" if state is ApprovalState.REJECTED else None,
+    )
+    return replace(overview, approvals=(first, asked))
+
+
+async def draw_questions(page: Page, folder: Path) -> None:
+    rendering = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
+    pictures = [
+        ("question", question(ApprovalState.PENDING)),
+        ("question-small", small_question()),
+        ("question-rejected", question(ApprovalState.REJECTED)),
+    ]
+    async with open_local_slack(page=folder, app_name="Incident Resolver") as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
+        await page.goto(slack.page_url)
+        for name, overview in pictures:
+            card = question_card(overview, overview.approvals[-1], rendering)
+            await _draw(page, client, slack.channel_id, card, name=name)
+        card = resolution_card(question(ApprovalState.PENDING), rendering)
+        await _draw(page, client, slack.channel_id, card, name="card-waiting")
+
+
+async def _draw(page: Page, client: AsyncWebClient, channel: str, card: Card, *, name: str) -> None:
+    sent = await client.chat_postMessage(channel=channel, text=card.text, blocks=card.blocks)
+    message = page.locator(f'[data-ts="{sent["ts"]}"]')
+    await message.wait_for()
+    await message.screenshot(path=FOLDER / f"{name}.png")
 
 
 async def draw_page(page: Page, folder: Path, url: str) -> None:
@@ -167,6 +224,7 @@ async def main(url: str) -> None:
     executable, folder = chromium(), page_folder()
     async with open_browser(executable, height=1_200) as page:
         await draw_cards(page, folder)
+        await draw_questions(page, folder)
     async with open_browser(executable) as page:
         await draw_page(page, folder, url)
 

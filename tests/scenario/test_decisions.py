@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import psutil
+
 from core.ports import HistoryFilter
 from core.resolution import OPEN_STATES, State
 from tests.scenario.conftest import buttons_of, header_of, playing
@@ -104,10 +106,12 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     while "interrupt" not in buttons_of(play.slack.message(card["ts"])):
         await asyncio.sleep(0.02)
 
+    agents = [one for one in psutil.Process().children(recursive=True) if is_alive(one) and "claude" in one.exe()]
+    assert agents
     started = time.monotonic()
     await play.click(card, "interrupt")
     done = await play.newest()
-    while done.resolution.state in {State.EXECUTING, State.VERIFYING}:
+    while done.resolution.state in {State.EXECUTING, State.VERIFYING} or any(is_alive(one) for one in agents):
         await asyncio.sleep(0.02)
         done = await play.newest()
 
@@ -115,6 +119,14 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     assert done.resolution.state in {State.INTERRUPTED, State.ROLLING_BACK, State.ROLLED_BACK}
     assert "Interrupted by ada" in done.resolution.summary
     assert "Nothing was changed" in done.resolution.summary or "can be rolled back" in done.resolution.summary
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """One that waits to be reaped runs nothing any more."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 async def test_interrupt_before_execution_cancels(play):
@@ -269,3 +281,48 @@ async def test_two_approved_changes_of_the_same_object_run_one_after_the_other(p
 
     assert at_once == 1
     assert {one.resolution.state for one in seen} <= {State.COMPLETED, State.FAILED}
+
+
+async def test_a_window_that_slack_does_not_open_is_told_and_pressed_again(play):
+    await play.ask("crashloop")
+    card = await play.card("Approval needed")
+    play.slack.fault("views.open", "error", "expired_trigger_id")
+    await play.click(card, "reject")
+    assert "press again" in play.slack.ephemerals(play.ada)[-1]["text"]
+
+    await play.click(card, "reject")
+    assert play.slack.view(play.ada)["title"]["text"] == "Reject"
+
+
+async def test_asked_again_the_card_comes_where_the_old_one_stands(database_url):
+    async with playing(database_url, approval_timeout=2.0, slack_channel=None) as play:
+        await play.slack.command(
+            play.ada, "/incident", "resolve pod_restart shop checkout crashes", channel="C0GENERAL1"
+        )
+        await play.slack.until(lambda: cards_of(play, "Nobody answered"), seconds=30)
+        (old,) = cards_of(play, "Nobody answered")
+        await play.click(old, "ask_again")
+        await play.slack.until(lambda: cards_of(play, "Approval needed"), seconds=30)
+
+
+def cards_of(play, words: str) -> list[dict]:
+    return [one for one in play.slack.messages("C0GENERAL1") if words in header_of(one)]
+
+
+async def test_who_asked_may_not_approve_where_the_policy_says_so_and_the_card_says_it(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\npeople:\n  may_requesters_approve: false\n", encoding="utf-8")
+    async with playing(database_url, policy=policy) as play:
+        await play.ask("crashloop")
+        card = await play.card("Approval needed")
+        assert "but not who asked" in str(card["blocks"])
+        await play.click(card, "approve")
+        assert "somebody else than the requester" in play.slack.ephemerals(play.ada)[-1]["text"]
+        await play.click(card, "approve", by="grace")
+        await play.thread_with(card, "Resolved")
+
+
+async def test_a_mention_may_greet_and_name_others_before_its_words(play):
+    bot, linus = play.slack.bot_user_id, play.slack.people["linus"]
+    ts = await play.slack.say(play.ada, f"hello <@{linus}>, <@{bot}>: pending")
+    await play.slack.until(lambda: "Nothing waits" in str(play.slack.thread(ts)))

@@ -71,6 +71,27 @@ async def test_the_contracts_example_is_asked_approved_done_and_told(play):
     assert (status, rest["count"]) == (200, 0)
 
 
+async def test_history_is_read_page_by_page_and_between_two_times_of_its_items(play):
+    for number in range(5):
+        await asked(play, client_id=f"c{number % 2}")
+    _, whole = await play.get(f"{BASE}/history")
+    ids = [one["resolution_id"] for one in whole["history"]]
+
+    read, cursor = [], ""
+    while cursor is not None:
+        _, page = await play.get(f"{BASE}/history?limit=2{cursor}")
+        read += [one["resolution_id"] for one in page["history"]]
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert (read, len(ids)) == (ids, 5)
+
+    newest, oldest = whole["history"][1]["created_at"], whole["history"][3]["created_at"]
+    _, between = await play.get(f"{BASE}/history?since={oldest}&until={newest}")
+    assert [one["resolution_id"] for one in between["history"]] == ids[1:4]
+    _, one_client = await play.get(f"{BASE}/history?client_id=c1&status=awaiting_approval&namespace=buglab")
+    assert {one["client_id"] for one in one_client["history"]} == {"c1"}
+    assert one_client["count"] == 2
+
+
 async def test_a_rollback_is_tried_first_and_then_done(play):
     body = {"namespace": "orders", "action_type": "resource_scale", "action_description": "orders-api: queue is full"}
     answer = await asked(play, **body)

@@ -1,10 +1,13 @@
 """A rollback that would go beyond the resolution's own change is asked about first; any other is not."""
 
 import asyncio
+from decimal import Decimal
 
 from core.approval import ApprovalState, Subject
 from core.history import Happened
-from core.resolution import State
+from core.ports import Limits
+from core.resolution import ResolutionId, State
+from storage.ledger import PostgresLedger
 from tests.scenario.conftest import Play, buttons_of, playing
 
 BASE = "/api/v1/incident"
@@ -137,6 +140,11 @@ async def test_the_undo_of_its_own_change_runs_under_a_permit_that_the_first_ans
 async def test_neither_a_pause_nor_a_spent_day_holds_an_undo_up(play):
     id_, snapshot = await scaled(play)
     await play.slack.command(play.ada, "/incident", "pause the network is on fire")
+    ledger, limits = PostgresLedger(play.stage.assembled.intake._store.engine), Limits(10**9, 10**9, Decimal(10**6))
+    given = {"agent": "executor", "tokens": 1, "cost_usd": Decimal(1)}
+    reservation = await ledger.reserve(ResolutionId(id_), **given, limits=limits)
+    await ledger.settle(reservation, tokens=10**6, cost_usd=Decimal(1_000))
+    assert await ledger.spent_today_usd() > 1_000
 
     status, answer = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot})
 

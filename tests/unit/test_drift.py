@@ -74,6 +74,8 @@ def test_every_listener_of_the_code_is_seen():
         buttons.INTERRUPT,
         buttons.ROLLBACK,
         buttons.ASK_AGAIN,
+        buttons.QUESTION,
+        buttons.OFFER,
     }
     assert found["view"] == {buttons.REJECT_FORM, buttons.ROLLBACK_FORM}
 

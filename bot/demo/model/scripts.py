@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from bot.demo.model.briefing import Bounds, Briefing, read_briefing
 from bot.demo.model.server import Body, Turn
 
 _BASH = "mcp__resolver__bash"
+_PROPOSE = "mcp__resolver__propose"
+_REPORTING = "You are the reporting agent"
 _FAILING = re.compile(r"^(\S+)\s+\d+/\d+\s+(?!Running|Completed)(\S+)", re.MULTILINE)
 _UNREADY = re.compile(r"^(\S+)\s+0/\d+\s+Running", re.MULTILINE)
 _WARNING = re.compile(r"^\S+\s+Warning\s+(\S+)\s+(\S+)\s+(.+)$", re.MULTILINE)
@@ -42,12 +44,15 @@ def demo_script(body: Body) -> Turn:
     first = _first_message(body)
     if _LAST_WORDS in first:
         return Turn("The budget is spent. What was done stands in the thread; the rest is left to a person.")
+    if _REPORTING in _texts(body.get("system")):
+        return Turn(
+            "The plan stopped before it was through; look at what changed since it was approved, and ask again."
+        )
     briefing = read_briefing(first)
     if briefing is None:
         return Turn("There is nothing to do.")
-    results = _results(body)
-    script = {"pod_restart": _restart, "config_fix": _fix, "resource_scale": _scale}.get(briefing.action, _investigate)
-    return script(briefing, results, first)
+    scripts = _PLANS if _is_planning(body) else _RUNS
+    return scripts.get(briefing.action, _investigate)(briefing, _results(body), first)
 
 
 def _restart(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:
@@ -174,6 +179,58 @@ def _wanted(briefing: Briefing, one: Bounds) -> int:
     return max(one.low, min(one.high, one.now * 2 if asked is None else asked))
 
 
+def _plan_restart(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    if not results:
+        return _step(Step("I look at the pods first.", f"kubectl get pods -n {briefing.namespace}"))
+    pods = [one for one in _failing_pods(results[0].text) if one in briefing.pods]
+    changes = _restarts(briefing, pods)
+    if not changes:
+        return Turn("No pod is failing any more; there is nothing to plan.")
+    why = f"{', '.join(pods)} kept failing; a new pod starts from a clean state." if pods else "It was asked for."
+    undo = "Nothing is to be taken back: the controller makes new pods."
+    return _proposal(why, [_planned(one.line, check="not_worse", undo=undo) for one in changes])
+
+
+def _plan_fix(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    where = briefing.namespace
+    targets = (briefing.undos or briefing.affected)[:1]
+    if not targets:
+        return Turn("No workload is named, so there is nothing I could put back.")
+    (workload,) = targets
+    kind, _, name = workload.partition("/")
+    looks = [
+        Step("I look at the pods and at the rollout's history.", f"kubectl get pods -n {where}"),
+        Step("Which revisions are there?", f"kubectl rollout history {workload} -n {where}"),
+        Step("What does the workload run now?", f"kubectl get {kind} {name} -n {where} -o wide"),
+    ]
+    if len(results) < len(looks):
+        return _step(looks[len(results)])
+    if workload not in briefing.undos:
+        return Turn(f"{name} has no earlier revision that could be put back; there is nothing to plan.")
+    line, undo = f"kubectl rollout undo {workload} -n {where}", "The pod template of today is put back."
+    step = _planned(line, check="healthy", undo=undo)
+    return _proposal(f"The newest revision of {name} does not start; the one before it ran.", [step])
+
+
+def _plan_scale(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
+    where = briefing.namespace
+    looks = [
+        Step("How busy are the pods?", f"kubectl top pods -n {where}"),
+        Step("Is there an autoscaler?", f"kubectl get deployments,statefulsets,hpa -n {where}"),
+    ]
+    if len(results) < len(looks):
+        return _step(looks[len(results)])
+    if not briefing.scales:
+        return Turn("Nothing is named that can be scaled; there is nothing to plan.")
+    steps, why = [], []
+    for one in briefing.scales[:_MOST_TARGETS]:
+        wanted = _wanted(briefing, one)
+        line = f"kubectl scale {one.workload} --replicas={wanted} -n {where}"
+        steps.append(_planned(line, check="healthy", undo=f"It is scaled back to {one.now} replicas."))
+        why.append(f"{one.workload.partition('/')[2]} has {one.now} replicas; {wanted} carry the load of today.")
+    return _proposal(" ".join(why), steps)
+
+
 def _investigate(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:  # noqa: ARG001  a script's signature
     where = briefing.namespace
     plan = [
@@ -199,6 +256,25 @@ def _cause(failing: Sequence[str], results: Sequence[Result]) -> str:
         said = f" Its last line: {log[-1][:200]}" if log and not results[-1].is_error else ""
         return f"{', '.join(failing)} {'is' if len(failing) == 1 else 'are'} failing.{said} I would look there first."
     return "All pods run and no event warns, so the cause lies elsewhere: in what it depends on, or in its load."
+
+
+Script = Callable[[Briefing, Sequence[Result], str], Turn]
+"""(what is asked and allowed, what the tools answered so far, the first message)"""
+_RUNS: Mapping[str, Script] = {"pod_restart": _restart, "config_fix": _fix, "resource_scale": _scale}
+_PLANS: Mapping[str, Script] = {"pod_restart": _plan_restart, "config_fix": _plan_fix, "resource_scale": _plan_scale}
+
+
+def _is_planning(body: Body) -> bool:
+    """A planning agent is the one that may propose."""
+    return any(one.get("name") == _PROPOSE for one in body.get("tools", []))
+
+
+def _planned(line: str, *, check: str, undo: str) -> dict[str, str]:
+    return {"command": line, "check": check, "undo": undo}
+
+
+def _proposal(why: str, steps: list[dict[str, str]]) -> Turn:
+    return Turn("This is what I propose.", ((_PROPOSE, {"why": why, "steps": steps}),))
 
 
 def _honest(done: str, plan: Sequence[Step], results: Sequence[Result]) -> str:

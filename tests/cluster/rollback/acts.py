@@ -32,7 +32,8 @@ async def act(
     done = await story.cluster.run((("kubectl", *line),), folder=story.folder, seconds=60, namespace=story.namespace)
     assert may_fail or done.exit_code == 0, done.output
     for target in targets:
-        await note(story, target, found[target].before, proposed=found[target].proposed)
+        proposed = found[target].proposed if found[target].is_tried else None
+        await note(story, target, found[target].before, proposed=proposed)
 
 
 async def delete(story: Story, target: Resource, *options: str) -> tuple[Resource, ...]:

@@ -65,7 +65,9 @@ async def main(moment: str, facts: dict[str, str]) -> None:
         await tools.bash("kubectl scale deployment/web --replicas=5")
         overview = await store.overview(ResolutionId(running.id))
         snapshot = await store.snapshot(overview.resolution.snapshot_id)
-        await RollbackManager(dying, store.update_snapshot_entry, executions.clock).rollback(snapshot, is_dry_run=False)
+        await RollbackManager(dying, store.update_snapshot_entries, executions.clock).rollback(
+            snapshot, is_dry_run=False
+        )
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ async def test_rb_52_killed_between_snapshot_and_change_nothing_was_changed_and_
     assert await replicas(story, web) == 2
     assert [entry.state for entry in snapshot.entries] == ["open"]
     assert resolution.state is State.EXECUTING
-    manager = RollbackManager(story.cluster, store.update_snapshot_entry, executions.clock)
+    manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
     report = await manager.rollback(snapshot, is_dry_run=False)
     assert [step.status for step in report.steps] == ["skipped"]
     assert await replicas(story, web) == 2
@@ -90,7 +90,7 @@ async def test_rb_52_killed_between_change_and_record_the_open_entry_is_found_an
     overview = await store.overview(resolution.id)
     assert overview is not None
     assert overview.changes == 1
-    manager = RollbackManager(story.cluster, store.update_snapshot_entry, executions.clock)
+    manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
     report = await manager.rollback(snapshot, is_dry_run=False)
     assert [step.status for step in report.steps] == ["success"]
     assert await replicas(story, web) == 2
@@ -103,7 +103,7 @@ async def test_rb_52_killed_in_the_middle_of_a_rollback_a_retry_completes_it(
 
     assert await replicas(story, web) == 4
     assert [entry.state for entry in snapshot.entries] == ["done", "done"]
-    manager = RollbackManager(story.cluster, store.update_snapshot_entry, executions.clock)
+    manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
     report = await manager.rollback(snapshot, is_dry_run=False)
     assert [(step.seq, step.status) for step in report.steps] == [(2, "skipped"), (1, "success")]
     assert await replicas(story, web) == 2

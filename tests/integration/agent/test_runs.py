@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,7 @@ from core.effects import Judged
 from core.execution import AgentProfile
 from core.ports import AgentTask, ToolAnswer
 from core.resolution import ActionType, ResolutionId
+from core.wall_clock import WallClock
 from tests.fakes.ledger import MemoryLedger
 
 BASH = "mcp__resolver__bash"
@@ -284,3 +285,20 @@ def test_a_killed_service_takes_its_agent_along(tmp_path):
             return
         time.sleep(0.1)
     pytest.fail(f"still alive: {pids}")
+
+
+async def test_waiting_for_a_person_uses_nothing_of_the_wall_clock(tmp_path):
+    """The real SDK and CLI: a tool call that takes longer than the whole run may, since the clock stands still."""
+    clock = WallClock(6)
+
+    class Waiting(RecordingToolbox):
+        async def bash(self, line):
+            with clock.stopped():
+                await asyncio.sleep(7)
+            return await super().bash(line)
+
+    toolbox = Waiting()
+    async with agents(turns(bash("kubectl get pods"), Turn("Done."))) as (runner, _):
+        outcome = await runner.run(replace(task(tmp_path), clock=clock), toolbox)
+
+    assert (outcome.ending, outcome.output) == ("success", "Done.")

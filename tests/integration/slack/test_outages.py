@@ -12,8 +12,8 @@ from bot.slack.cards import Rendering
 from bot.slack.connection import open_workspace
 from bot.slack.people import People
 from bot.slack.sender import CardSender
-from core.errors import InvalidInputError, UnavailableError
-from core.ports import CardSlot
+from core.card_slots import CardSlot
+from core.errors import InvalidInputError, NotAllowedError, UnavailableError
 from core.resolution import State
 from tests.unit.bot.slack.overviews import RESOLUTION, SIGNER, overview
 
@@ -96,13 +96,24 @@ async def test_a_start_with_a_refused_token_says_which_and_where_to_take_another
                 pass
 
 
-@pytest.mark.parametrize("error", ["channel_not_found", "missing_scope", "token_revoked"])
+@pytest.mark.parametrize(
+    "error",
+    ["channel_not_found", "not_in_channel", "is_archived", "restricted_action", "missing_scope", "token_revoked"],
+)
 async def test_what_waiting_does_not_mend_is_tried_less_often(http, error):
     async with answering(200, "application/json", f'{{"ok": false, "error": "{error}"}}') as url:
         with pytest.raises(SendFailedError) as failed:
             await sender(AsyncWebClient("xoxb-1", base_url=url, session=http, retry_handlers=[])).send(SLOT)
 
     assert failed.value.is_lasting
+
+
+@pytest.mark.parametrize("error", ["channel_not_found", "not_in_channel"])
+async def test_who_asks_where_the_app_was_not_invited_is_told_to_invite_it(client, slack, error):
+    people = People(client, slack.workspace.team_id, (), lambda: 0.0)
+    slack.fault("conversations.members", "error", error)
+    with pytest.raises(NotAllowedError, match="/invite me"):
+        await people.actor(slack.people["ada"], channel=slack.channel_id)
 
 
 async def test_a_card_without_a_channel_has_nowhere_to_go(client):

@@ -280,3 +280,35 @@ async def test_the_page_asks_nothing_of_anybody_but_its_server(at_page):
 
     assert len(asked) > 3
     assert [url for url in asked if not url.startswith((app.slack.page_url, "data:"))] == []
+
+
+async def test_a_narrow_window_keeps_the_cards_in_sight_and_opens_a_thread_when_asked(at_page):
+    app, page = at_page
+    await page.set_viewport_size({"width": 420, "height": 850})
+    await page.reload()
+    ts = await app.post(HEADER, section("x" * 200), BUTTONS)
+    await app.slack.say(app.slack.people["ada"], "on it", thread_ts=ts)
+
+    await expect(message(page, ts).locator(".replies")).to_be_visible()
+    await expect(page.locator("[data-thread]")).to_have_count(0)
+    shown, has = await page.locator("html").evaluate("node => [node.scrollWidth, node.clientWidth]")
+    assert shown <= has
+    await message(page, ts).locator(".replies").click()
+    await expect(page.locator("[data-thread]")).to_contain_text("on it")
+
+
+async def test_the_page_follows_the_readers_choice_of_dark_or_light(at_page):
+    app, page = at_page
+    ts = await app.post(section("words"))
+    colours = "node => [getComputedStyle(document.body).backgroundColor, getComputedStyle(node).color]"
+
+    async def brightness():
+        background, ink = await message(page, ts).get_by_text("words").evaluate(colours)
+        return [sum(int(one) for one in colour[4:-1].split(",")[:3]) for colour in (background, ink)]
+
+    await expect(message(page, ts)).to_contain_text("words")
+    background, ink = await brightness()
+    assert background > ink
+    await page.emulate_media(color_scheme="dark")
+    background, ink = await brightness()
+    assert background < ink

@@ -8,8 +8,8 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from bot.publisher import SendFailedError
 from bot.slack.cards import Rendering
 from bot.slack.sender import CardSender
+from core.card_slots import CardSlot
 from core.history import Happened
-from core.ports import CardSlot
 from core.resolution import State
 from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, SIGNER, entry, overview
 
@@ -132,6 +132,19 @@ async def test_a_card_asked_for_in_a_thread_is_posted_there(slack, sender):
     (card, *replies) = slack.thread(asked)
     assert card["ts"] == sent.ts
     assert len(replies) == 2
+
+
+async def test_a_card_whose_thread_is_gone_is_posted_to_the_channel_with_a_thread_of_its_own(slack, sender, store):
+    asked = dataclasses.replace(SLOT, channel=slack.channel_id, reply_to="1.000001")
+
+    sent = await sender.send(asked)
+    again = await sender.send(dataclasses.replace(sent, reply_to="1.000001", thread_seq=0))
+
+    assert again.ts == sent.ts
+    assert len(slack.thread(sent.ts)) == 4
+    assert [one["ts"] for one in slack.messages() if not one.get("thread_ts") or one["ts"] == one["thread_ts"]] == [
+        sent.ts
+    ]
 
 
 async def test_a_card_that_may_not_go_where_it_was_asked_for_goes_home(slack, sender):

@@ -245,6 +245,21 @@ def test_a_folder_its_account_cannot_enter_is_told_with_what_to_do(data):
         pass
 
 
+def test_a_full_disk_is_told_and_what_was_copied_is_removed(data):
+    """A small file system of its own, which only root can make."""
+    if not IS_ROOT or shutil.which("mount") is None:
+        pytest.skip("only root copies the binaries")
+    data.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(data)], check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        with pytest.raises(InvalidInputError, match="No space left on device"), open_embedded(data / "full"):
+            pass
+        assert shutil.disk_usage(data).used < 1_000_000
+    finally:
+        subprocess.run(["umount", str(data)], check=True)
+
+
 def test_a_folder_of_another_major_version_is_left_alone_and_told(data):
     with open_embedded(data):
         pass

@@ -41,8 +41,8 @@ async def executing(store: PostgresStorage) -> Resolution:
 
 async def change(store: PostgresStorage, running: Resolution, *, seq: int = 1, target: Resource = KEYS):
     entry = SnapshotEntry(seq, target, Change.SET_IMAGE, BEFORE)
-    snapshot_id = await store.add_snapshot_entry(running, entry)
-    await store.update_snapshot_entry(snapshot_id, replace(entry, after=AFTER, is_after_read=True, state="done"))
+    snapshot_id = await store.add_snapshot_entries(running, [entry])
+    await store.update_snapshot_entries(snapshot_id, [replace(entry, after=AFTER, is_after_read=True, state="done")])
     return snapshot_id
 
 

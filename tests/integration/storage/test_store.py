@@ -189,7 +189,7 @@ async def test_commands_and_snapshots_need_the_lease(store):
     with pytest.raises(LeaseLostError):
         await store.add_command(stale, record)
     with pytest.raises(LeaseLostError):
-        await store.add_snapshot_entry(stale, SnapshotEntry(1, POD, Change.DELETE_POD, {"kind": "Pod"}))
+        await store.add_snapshot_entries(stale, [SnapshotEntry(1, POD, Change.DELETE_POD, {"kind": "Pod"})])
     async with store.transaction() as tx:
         assert await tx.ask_interrupt(one.id, by=ADA, reason="stop")
         assert not await tx.ask_interrupt(one.id, by=ADA, reason="again")
@@ -200,10 +200,9 @@ async def test_commands_and_snapshots_need_the_lease(store):
 async def test_a_snapshot_comes_back_and_an_altered_or_foreign_one_is_refused(store, database_url):
     one = await executing(store)
     secret = {"kind": "Secret", "data": {"password": "aHVudGVyMg=="}}
-    snapshot_id = await store.add_snapshot_entry(one, SnapshotEntry(1, POD, Change.DELETE_POD, secret))
-    await store.update_snapshot_entry(
-        snapshot_id, SnapshotEntry(1, POD, Change.DELETE_POD, secret, after=None, is_after_read=True, state="done")
-    )
+    snapshot_id = await store.add_snapshot_entries(one, [SnapshotEntry(1, POD, Change.DELETE_POD, secret)])
+    done = SnapshotEntry(1, POD, Change.DELETE_POD, secret, after=None, is_after_read=True, state="done")
+    await store.update_snapshot_entries(snapshot_id, [done])
 
     snapshot = await store.snapshot(snapshot_id)
     assert snapshot.entries[0].before == secret

@@ -21,6 +21,8 @@ from aiohttp import web
 from tests.servers.kubernetes import fates
 from tests.servers.kubernetes.fates import Fate, Object, Phase, Surroundings, stamp
 
+AGENT = {"User-Agent": "kubelet"}
+"""Audit logs tell it by this from the service, which is the administrator, too."""
 TICK_SECONDS = 0.2
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STOP_SECONDS = 0.5
@@ -357,7 +359,7 @@ async def _serve(server: str, folder: Path, port: int, nodes: tuple[str, ...]) -
     ours.load_cert_chain(folder / "kubelet.crt", folder / "kubelet.key")
     connector = aiohttp.TCPConnector(ssl=towards_server)
     timeout = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=AGENT) as session:
         kubelet = Kubelet(Api(session, server), nodes, port)
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", kubelet.logs)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from bot.publisher import GAP_SECONDS, LONG_RETRY_SECONDS, RETRY_SECONDS, Publisher, SendFailedError
+from core.card_slots import CardSlot
 from core.errors import ResolverError, UnavailableError
-from core.ports import CardSlot
 from core.resolution import ResolutionId
 
 FIRST, SECOND = (CardSlot(ResolutionId(name), epoch=1, nonce=f"n-{name}") for name in ("r-1", "r-2"))

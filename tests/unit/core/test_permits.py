@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.effects import Change
 from core.findings import IncidentContext
-from core.permit import PermitRule
+from core.permit import PermitRule, Precondition
 from core.permits import choose_affected, make_permit, replica_bounds
 from core.policy.policy import DEFAULT_POLICY, Policy
 from core.resolution import ActionType
@@ -78,9 +78,11 @@ def test_a_bare_pod_is_deleted_and_has_no_rollout():
 def test_a_configuration_fix_may_go_back_to_images_of_the_workloads_own_history_only():
     web = examples.workload(images=(("web", "nginx:3"),), image_history=("nginx:2", "nginx:1"))
 
+    path = ("spec", "template", "spec", "containers", "web", "image")
+    now = (Precondition(web.resource, path, '"nginx:3"'),)
     assert made(ActionType.CONFIG_FIX, web).rules == (
-        PermitRule(Change.SET_IMAGE, web.resource, images=("nginx:2", "nginx:1")),
-        PermitRule(Change.UNDO, web.resource),
+        PermitRule(Change.SET_IMAGE, web.resource, images=("nginx:2", "nginx:1"), preconditions=now),
+        PermitRule(Change.UNDO, web.resource, preconditions=now),
         PermitRule(Change.RESTART, web.resource),
     )
 
@@ -95,7 +97,12 @@ def test_scaling_is_bounded_and_only_of_what_can_be_scaled():
     web, agent = examples.workload(), examples.workload("agent", kind="DaemonSet")
 
     assert made(ActionType.RESOURCE_SCALE, web, agent).rules == (
-        PermitRule(Change.SCALE, web.resource, replicas=replica_bounds(web, DEFAULT_POLICY)),
+        PermitRule(
+            Change.SCALE,
+            web.resource,
+            replicas=replica_bounds(web, DEFAULT_POLICY),
+            preconditions=(Precondition(web.resource, ("spec", "replicas"), "3"),),
+        ),
     )
 
 

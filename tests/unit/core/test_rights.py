@@ -1,14 +1,18 @@
 """A permit as RBAC rules: every object and value by name, and nothing that the permit does not say."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.commands.gate import judge
 from core.effects import Change
 from core.errors import NotAllowedError
-from core.permit import PermitRule
+from core.permit import PermitRule, PermittedLine
 from core.resources import Resource
 from core.rights import VALUES_GROUP, Right, ceiling, merged, rights, rights_of
+from core.risk_levels import RiskLevel
 from tests.unit.core.examples import WEB, WEB_1, permit
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -152,3 +156,60 @@ def test_a_rule_stands_in_a_role_with_its_names():
         "verbs": ["get", "patch"],
         "resourceNames": ["web"],
     }
+
+
+def line(text: str, *targets: Resource) -> PermittedLine:
+    judged = judge(text, "shop")
+    return PermittedLine(text, judged.stages, RiskLevel.HIGH, judged.rule, "shop", targets or (WEB,))
+
+
+def of_lines(*lines: PermittedLine):
+    return rights(replace(permit(), rules=(), lines=lines))
+
+
+def test_an_exact_line_is_a_right_to_exactly_its_value():
+    assert of_lines(line("kubectl scale deploy/web --replicas=4")) == rights(
+        permit(PermitRule(Change.SCALE, WEB, replicas=(4, 4)))
+    )
+    assert of_lines(line("kubectl set image deploy/web app=r.example/web:2")) == rights(
+        permit(PermitRule(Change.SET_IMAGE, WEB, images=("r.example/web:2",)))
+    )
+    assert of_lines(line("kubectl delete pod web-1", WEB_1)) == rights(permit(PermitRule(Change.DELETE_POD, WEB_1)))
+
+
+def test_the_namespace_of_a_line_is_the_one_it_names():
+    other = Resource("Deployment", "web", "other", "apps/v1", "uid")
+
+    found = of_lines(line("kubectl -n other rollout restart deploy/web", other))
+
+    assert {one.namespace for one in found} == {"other"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kubectl annotate deploy/web a=b",
+        "kubectl delete deploy web",
+        "kubectl delete pods --all",
+        "kubectl set env deploy/web A=b",
+        "kubectl patch deploy web -p {}",
+    ],
+)
+def test_an_exact_line_that_writes_what_no_role_can_say_gets_no_credential(text):
+    with pytest.raises(NotAllowedError, match="No credential can be made"):
+        of_lines(line(text))
+
+
+def test_a_line_of_another_program_and_one_beside_its_targets_get_none():
+    helm = replace(line("kubectl rollout restart deploy/web"), stages=(("helm", "rollback", "web", "1"),))
+
+    with pytest.raises(NotAllowedError, match="helm"):
+        of_lines(helm)
+    with pytest.raises(NotAllowedError, match="none of its targets"):
+        of_lines(line("kubectl rollout restart deploy/web", WEB_1))
+
+
+@pytest.mark.parametrize("change", [Change.WRITE, Change.DELETE, Change.PUT_BACK, Change.MAKE_AGAIN])
+def test_what_a_rule_cannot_say_of_a_change_gets_none(change):
+    with pytest.raises(NotAllowedError, match="No credential can be made"):
+        rights_of(change, WEB)

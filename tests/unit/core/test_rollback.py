@@ -51,7 +51,7 @@ class Undo:
 
     async def _record(self, snapshot_id, done):
         assert snapshot_id == "s-1"
-        self.recorded.append((done.seq, done.state))
+        self.recorded += [(one.seq, one.state) for one in done]
 
 
 def over(*manifests):

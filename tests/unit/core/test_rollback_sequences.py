@@ -144,7 +144,8 @@ class Play:
         return await manager.rollback(snapshot, is_dry_run=False)
 
     async def _record(self, _, changed):
-        self.entries = [changed if one.seq == changed.seq else one for one in self.entries]
+        done = {one.seq: one for one in changed}
+        self.entries = [done.get(one.seq, one) for one in self.entries]
 
 
 def over(start):
@@ -154,7 +155,7 @@ def over(start):
 
 
 def unrestarted(manifest):
-    plain = meaning(manifest)
+    plain = copy.deepcopy(meaning(manifest))
     metadata = plain.get("spec", {}).get("template", {}).get("metadata", {})
     metadata.get("annotations", {}).pop(RESTARTED, None)
     if not metadata.get("annotations"):

@@ -115,8 +115,8 @@ async def test_a_lost_lease_ends_the_run_and_nothing_is_run(line):
 
 async def test_a_lease_lost_between_snapshot_and_change_keeps_the_change_from_being_made():
     class LosesIt(MemoryRecords):
-        async def add_snapshot_entry(self, resolution, entry):
-            found = await super().add_snapshot_entry(resolution, entry)
+        async def add_snapshot_entries(self, resolution, entries):
+            found = await super().add_snapshot_entries(resolution, entries)
             self.is_leased = False
             return found
 

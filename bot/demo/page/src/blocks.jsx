@@ -1,6 +1,6 @@
 // Blocks as slack-blocks-to-jsx draws them; controls are ours, and what nobody would draw gets a red box.
 import { Message } from 'slack-blocks-to-jsx'
-import { Component, useContext } from 'react'
+import { Component, useContext, useSyncExternalStore } from 'react'
 import { Control, isControl } from './controls.jsx'
 import { dated, readable } from './text.js'
 import { World } from './world.js'
@@ -23,6 +23,7 @@ export function Blocks({ blocks, text, onControl }) {
 
 function Run({ run, onControl }) {
   const { data } = useContext(World)
+  const theme = useTheme()
   const [block] = run
   if (!DRAWN.has(block.type)) return <Undrawn kind={block.type} />
   if (block.type === 'actions' && hasControls(block)) return <Actions block={block} onControl={onControl} />
@@ -30,7 +31,16 @@ function Run({ run, onControl }) {
     const { accessory, ...rest } = block
     return <div className="beside"><Run run={[rest]} /><Used block={block} element={accessory} onControl={onControl} /></div>
   }
-  return <Message blocks={readable(run)} data={data} hooks={HOOKS} logo="" name="" theme="light" withoutWrapper />
+  return <Message blocks={readable(run)} data={data} hooks={HOOKS} logo="" name="" theme={theme} withoutWrapper />
+}
+
+const DARK = matchMedia('(prefers-color-scheme: dark)')
+
+function useTheme() {
+  return useSyncExternalStore((onChange) => {
+    DARK.addEventListener('change', onChange)
+    return () => DARK.removeEventListener('change', onChange)
+  }, () => (DARK.matches ? 'dark' : 'light'))
 }
 
 // Blocks that the library draws are handed to it together, the others one by one, all in their order.

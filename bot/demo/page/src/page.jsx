@@ -121,18 +121,22 @@ function Channel({ channel }) {
   )
 }
 
-// The newest thread opens by itself, but not under the hands of somebody who is writing in another one; one that was
-// closed stays closed until another is newer.
+// The newest thread opens by itself, but not under the hands of somebody who is writing in another one, and not where
+// it would cover the cards; one that was closed stays closed until another is newer.
 function useThread(top) {
   const newest = top.filter((one) => one.reply_count > 0).at(-1)?.ts || ''
-  const [thread, setThread] = useState(newest)
+  const [thread, setThread] = useState(isNarrow() ? '' : newest)
   const seen = useRef(newest)
   useEffect(() => {
     if (!newest || newest === seen.current) return
     seen.current = newest
-    if (!document.querySelector('[data-thread] textarea')?.value) setThread(newest)
+    if (!isNarrow() && !document.querySelector('[data-thread] textarea')?.value) setThread(newest)
   }, [newest])
   return [thread, setThread]
+}
+
+function isNarrow() {
+  return matchMedia('(max-width: 900px)').matches
 }
 
 createRoot(document.getElementById('root')).render(<Page />)

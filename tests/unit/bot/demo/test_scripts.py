@@ -146,3 +146,50 @@ def test_an_investigation_names_the_first_warning_or_the_failing_pod_or_that_the
     assert "FATAL no key" in told
     _, told = play(conversation(ActionType.INVESTIGATION), {})
     assert "no event warns" in told
+
+
+def proposal(prompt: str, answers: dict[str, str]) -> list[str]:
+    """The lines that a planning agent proposes, after its looks; none where it plans nothing."""
+    messages = [{"role": "user", "content": prompt}]
+    for _ in range(6):
+        turn = demo_script({"messages": messages, "tools": [{"name": "mcp__resolver__propose"}]})
+        if not turn.tools:
+            return []
+        ((name, given),) = turn.tools
+        if name == "mcp__resolver__propose":
+            return [one["command"] for one in given["steps"]]
+        assert changes([given["command"]]) == []
+        text = next((answer for piece, answer in answers.items() if piece in given["command"]), "(no output)")
+        messages.append({"role": "user", "content": [{"type": "tool_result", "content": text}]})
+    raise AssertionError("the planning agent never comes to an end")
+
+
+@pytest.mark.parametrize(
+    ("action", "rules", "lines"),
+    [
+        (
+            ActionType.POD_RESTART,
+            [PermitRule(Change.DELETE_POD, Resource("Pod", "ledger-0", "vault"))],
+            ["kubectl delete pod ledger-0 -n vault"],
+        ),
+        (
+            ActionType.POD_RESTART,
+            [PermitRule(Change.RESTART, workload("StatefulSet"))],
+            ["kubectl rollout restart statefulset/ledger -n vault"],
+        ),
+        (
+            ActionType.CONFIG_FIX,
+            [PermitRule(Change.UNDO, workload("StatefulSet"))],
+            ["kubectl rollout undo statefulset/ledger -n vault"],
+        ),
+        (ActionType.CONFIG_FIX, [PermitRule(Change.RESTART, workload("StatefulSet"))], []),
+        (
+            ActionType.RESOURCE_SCALE,
+            [PermitRule(Change.SCALE, workload("StatefulSet"), replicas=(1, 6))],
+            ["kubectl scale statefulset/ledger --replicas=4 -n vault"],
+        ),
+        (ActionType.RESOURCE_SCALE, [], []),
+    ],
+)
+def test_a_planning_agent_looks_first_and_proposes_what_may_be_done(action, rules, lines):
+    assert proposal(conversation(action, *rules), {"get pods": LISTING}) == lines

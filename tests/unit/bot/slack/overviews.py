@@ -1,6 +1,7 @@
 """Overviews built by hand: one for each state, small or as large and as hostile as rows can be."""
 
 import datetime
+from dataclasses import replace
 from datetime import UTC, timedelta
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from core.execution import CommandRecord
 from core.findings import Finding, Gap
 from core.history import Entry, Happened, RecordedEntry
 from core.overview import Overview, Pause
-from core.permit import Permit, PermitRule
+from core.permit import Permit, PermitRule, PermittedLine, Precondition
 from core.resolution import (
     ActionType,
     ApprovalId,
@@ -120,6 +121,31 @@ def approval(state: ApprovalState, *, text: str = "because", many: int = 1) -> A
         decided_at=NOW if is_ended else None,
         reason=text if is_ended else None,
     )
+
+
+def with_question(state: ApprovalState, *, text: str = "", many: int = 1, many_words: str = "") -> Overview:
+    """A run that asked about one line, about `many` objects; `text` stands wherever foreign text can."""
+    row = overview(State.EXECUTING, text=text or "one pod crashes")
+    first = row.approvals[0]
+    targets = tuple(Resource("Pod", f"web-{number}{text}"[:253], "shop", "v1", f"u-{number}") for number in range(many))
+    line = PermittedLine(
+        line=f"kubectl scale deploy/web --replicas=5 {text}".strip(),
+        stages=(("kubectl", "scale", "deploy/web", "--replicas=5", text),),
+        verdict=RiskLevel.HIGH,
+        rule="R7",
+        namespace="shop",
+        targets=targets,
+        preconditions=tuple(Precondition(one, ("spec", f"replicas{text}"[:100]), f'"3{text}"') for one in targets),
+        files=tuple((f"a-{number}{text}"[:80].replace("\n", " "), "0" * 64) for number in range(min(many, 3))),
+        undo=many_words or text,
+    )
+    asked = replace(
+        approval(state, text=text or "because"),
+        id=ApprovalId("77777777-7777-4888-8999-000000000000"),
+        subject=Subject.COMMAND,
+        permit=replace(first.permit, rules=(), lines=(line,)),
+    )
+    return replace(row, approvals=(first, asked))
 
 
 def commands(text: str, many: int) -> tuple[CommandRecord, ...]:

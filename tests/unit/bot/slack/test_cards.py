@@ -311,3 +311,24 @@ def test_every_state_action_and_level_has_its_words():
     assert set(words.LEVELS) == set(RiskLevel)
     assert set(words.VERDICTS) == {one.value for one in RiskLevel} | {"DENY"}
     assert words.time_token(NOW) == "<!date^1772366400^{date_short_pretty} {time_secs}|2026-03-01 12:00:00 UTC>"
+
+
+def test_an_expired_card_grants_nothing():
+    told = text_of(cards.resolution_card(overview(State.EXPIRED), RENDERING))
+    assert "would have been allowed" in told
+    assert "approved along with it" not in told
+    assert "The agent may" not in told
+
+
+def test_the_card_says_at_most_how_much_it_may_use_and_until_when_and_not_which_digest():
+    waiting = overview(State.AWAITING_APPROVAL)
+    told = text_of(cards.resolution_card(waiting, RENDERING))
+    assert "at most 100,000 tokens" in told
+    assert "5 minutes after it was asked" in told
+    assert waiting.approval.permit.digest[:12] not in told
+    assert f"id `{RESOLUTION[:8]}`" in told
+
+
+def test_the_card_says_where_who_asked_may_not_approve():
+    strict = dataclasses.replace(RENDERING, may_requesters_approve=False)
+    assert "but not who asked" in text_of(cards.resolution_card(overview(State.AWAITING_APPROVAL), strict))

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from bot.demo.slack.blocks import check_view
 from bot.slack import buttons, cards, modals
+from core.approval import ApprovalState
 from core.errors import InvalidInputError
 from core.resolution import State
 from tests.unit.bot.slack.marks import acted_upon, mrkdwn_of
-from tests.unit.bot.slack.overviews import APPROVAL, HOSTILE, SIGNER, SNAPSHOT, overview, undo_report
+from tests.unit.bot.slack.overviews import APPROVAL, HOSTILE, SIGNER, SNAPSHOT, overview, undo_report, with_question
 from tests.unit.bot.slack.test_cards import WORST
 
 PLACE = ("C0INCIDENTS", "1.000001")
@@ -50,7 +51,7 @@ def test_slack_takes_every_notice_and_every_question_why(kind):
 
     assert check_view(modals.notice(f"No: {text}")) == []
     value, row = SIGNER.value(buttons.REJECT_FORM, APPROVAL, DIGEST), overview(State.AWAITING_APPROVAL, text=text)
-    view = modals.reject_modal(value, place=PLACE, overview=row)
+    view = modals.reject_modal(value, place=PLACE, overview=row, question=row.approval)
     assert check_view(view) == []
     assert acted_upon(told(view)) == []
 
@@ -81,16 +82,38 @@ def test_what_is_switched_off_is_told_in_the_details():
 def test_the_question_why_names_the_card_as_the_card_does():
     row = overview(State.AWAITING_APPROVAL, text="a&b")
 
-    view = modals.reject_modal("v", place=PLACE, overview=row)
+    view = modals.reject_modal("v", place=PLACE, overview=row, question=row.approval)
 
     assert "· web-0-a&amp;b." in cards.card_sentence(row)
     assert cards.card_sentence(row) in told(view)
 
 
+def test_the_question_why_of_one_line_names_the_line_and_that_the_agent_goes_on():
+    row = with_question(ApprovalState.PENDING)
+
+    view = modals.reject_modal("v", place=PLACE, overview=row, question=row.question)
+
+    assert "kubectl scale deploy/web --replicas=5" in told(view)
+    assert "goes on without it" in told(view)
+
+
+@pytest.mark.parametrize("worst", WORST)
+def test_the_details_of_a_question_leave_nothing_out_that_an_approval_binds(worst):
+    row = with_question(ApprovalState.PENDING, text=WORST[worst][0], many=50)
+    view = modals.question_modal(row.question)
+
+    assert check_view(view) == []
+    assert acted_upon(told(view)) == []
+    line = row.question.permit.lines[0]
+    assert told(view).count("• uid ") == len(line.targets)
+    assert row.question.permit.digest in told(view)
+
+
 def test_a_form_carries_the_signed_question_and_where_the_card_stands():
     value = SIGNER.value(buttons.REJECT_FORM, APPROVAL, DIGEST)
 
-    view = modals.reject_modal(value, place=PLACE, overview=overview(State.AWAITING_APPROVAL))
+    row = overview(State.AWAITING_APPROVAL)
+    view = modals.reject_modal(value, place=PLACE, overview=row, question=row.approval)
 
     assert modals.read_private(view) == (value, PLACE)
     assert len(view["private_metadata"]) <= 3_000

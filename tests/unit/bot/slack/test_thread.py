@@ -13,7 +13,7 @@ from bot.slack.thread import ENDS, LINES_PER_MESSAGE
 from core.history import Happened
 from core.resolution import ActionType, State
 from tests.unit.bot.slack.marks import acted_upon, mrkdwn_of
-from tests.unit.bot.slack.overviews import HOSTILE, NOW, entry, overview
+from tests.unit.bot.slack.overviews import HOSTILE, NOW, RENDERING, entry, overview
 
 DONE = overview(State.COMPLETED)
 every_kind = pytest.mark.parametrize("what", list(Happened), ids=lambda one: one.value)
@@ -27,7 +27,9 @@ def entries(*kinds, text="because"):
 @every_kind
 @pytest.mark.parametrize("worst", WORST)
 def test_slack_takes_every_kind_of_entry_however_often_and_whatever_it_holds(what, worst):
-    found = thread.replies(entries(*[what] * 20, text=WORST[worst]), overview(State.COMPLETED, text=WORST[worst]))
+    found = thread.replies(
+        entries(*[what] * 20, text=WORST[worst]), overview(State.COMPLETED, text=WORST[worst]), RENDERING
+    )
 
     for reply in found:
         assert check_blocks(reply.blocks) == []
@@ -38,7 +40,7 @@ def test_slack_takes_every_kind_of_entry_however_often_and_whatever_it_holds(wha
 
 @every_kind
 def test_every_kind_of_entry_has_words_for_people(what):
-    (reply,) = thread.replies(entries(what, text="It was time."), DONE)
+    (reply,) = thread.replies(entries(what, text="It was time."), DONE, RENDERING)
 
     assert what.value not in reply.text or "_" not in what.value
     assert reply.text[-1] in ".`)"
@@ -46,7 +48,9 @@ def test_every_kind_of_entry_has_words_for_people(what):
 
 @given(text=st.text(max_size=200), what=st.sampled_from(Happened))
 def test_no_fact_of_an_entry_mentions_or_links_anything(text, what):
-    for reply in thread.replies(entries(what, text=text + HOSTILE), overview(State.FAILED, text=text + HOSTILE)):
+    for reply in thread.replies(
+        entries(what, text=text + HOSTILE), overview(State.FAILED, text=text + HOSTILE), RENDERING
+    ):
         assert [mark for one in mrkdwn_of(reply.blocks) for mark in acted_upon(one)] == []
         assert acted_upon(reply.text) == []
 
@@ -64,7 +68,7 @@ def test_the_output_of_a_command_closes_its_code_nowhere_but_at_its_end(worst):
 def test_every_entry_is_told_once_and_in_order(kinds):
     given_entries = entries(*kinds)
 
-    found = thread.replies(given_entries, DONE)
+    found = thread.replies(given_entries, DONE, RENDERING)
 
     assert [reply.seq for reply in found] == sorted({reply.seq for reply in found})
     assert sum(1 if _is_end(reply, given_entries) else len(reply.blocks) for reply in found) == len(kinds)
@@ -79,34 +83,34 @@ def _is_end(reply, given_entries):
 def test_what_follows_a_reply_does_not_depend_on_what_was_posted_before_it(kinds, after):
     """After a restart the rest is posted from the last reply's number on."""
     given_entries = entries(*kinds)
-    found = thread.replies(given_entries, DONE)
+    found = thread.replies(given_entries, DONE, RENDERING)
     posted = found[:after]
     rest = [one for one in given_entries if not posted or one.seq > posted[-1].seq]
 
-    assert thread.replies(rest, DONE) == found[len(posted) :]
+    assert thread.replies(rest, DONE, RENDERING) == found[len(posted) :]
 
 
 def test_what_happened_close_together_shares_one_message_and_an_end_has_its_own():
     kinds = (Happened.REQUESTED, Happened.ASSESSED, Happened.COMPLETED, Happened.ROLLBACK_STARTED)
 
-    found = thread.replies(entries(*kinds), DONE)
+    found = thread.replies(entries(*kinds), DONE, RENDERING)
 
     assert [(one.seq, len(one.blocks)) for one in found] == [(2, 2), (3, 3), (4, 1)]
 
 
 def test_a_message_holds_so_many_lines_and_no_more():
-    found = thread.replies(entries(*[Happened.EXECUTION_STARTED] * (LINES_PER_MESSAGE + 1)), DONE)
+    found = thread.replies(entries(*[Happened.EXECUTION_STARTED] * (LINES_PER_MESSAGE + 1)), DONE, RENDERING)
 
     assert [len(one.blocks) for one in found] == [LINES_PER_MESSAGE, 1]
 
 
 def test_nothing_happened_is_no_message():
-    assert thread.replies([], DONE) == []
+    assert thread.replies([], DONE, RENDERING) == []
 
 
 @pytest.mark.parametrize("what", sorted(ENDS, key=lambda one: one.value), ids=lambda one: one.value)
 def test_an_end_says_what_came_of_it_and_what_it_cost(what):
-    (reply,) = thread.replies(entries(what), DONE)
+    (reply,) = thread.replies(entries(what), DONE, RENDERING)
 
     told = "\n".join(mrkdwn_of(reply.blocks))
     assert "because" in told
@@ -117,7 +121,7 @@ def test_an_end_without_words_of_its_own_says_the_resolutions():
     ended = entry(Happened.FAILED)
     bare = dataclasses.replace(ended, entry=dataclasses.replace(ended.entry, facts={}, by=None))
 
-    (reply,) = thread.replies([bare], overview(State.FAILED, text="The API server went away."))
+    (reply,) = thread.replies([bare], overview(State.FAILED, text="The API server went away."), RENDERING)
 
     assert reply.text == "❌ Failed: The API server went away."
 
@@ -157,7 +161,7 @@ def test_a_line_says_who_what_and_why(what, facts, told):
 
 def test_an_end_says_what_can_still_be_done():
     def last(what, changes):
-        (reply,) = thread.replies(entries(what), dataclasses.replace(DONE, changes=changes))
+        (reply,) = thread.replies(entries(what), dataclasses.replace(DONE, changes=changes), RENDERING)
         return reply.blocks[-1]["elements"][0]["text"]
 
     assert "Roll back" in last(Happened.COMPLETED, 1)
@@ -168,7 +172,7 @@ def test_an_end_says_what_can_still_be_done():
 
 def test_an_investigation_is_neither_resolved_nor_healthy():
     looked = overview(State.COMPLETED, action=ActionType.INVESTIGATION)
-    checked, end = thread.replies(entries(Happened.VERIFIED, Happened.COMPLETED), looked)
+    checked, end = thread.replies(entries(Happened.VERIFIED, Happened.COMPLETED), looked, RENDERING)
     assert "nothing to check" in checked.text
     assert end.text.startswith("✅ Investigated")
 
@@ -181,7 +185,7 @@ def test_counts_have_their_plurals():
     assert words.length(timedelta(hours=2)) == "2 hours"
 
 
-def test_an_undo_without_a_person_happens_by_itself():
+def test_an_undo_names_who_asked_for_it_and_nobody_where_nobody_did():
     started = entry(Happened.ROLLBACK_STARTED)
-    assert "by itself" in thread.line(dataclasses.replace(started, entry=dataclasses.replace(started.entry, by=None)))
+    assert "asked" not in thread.line(dataclasses.replace(started, entry=dataclasses.replace(started.entry, by=None)))
     assert "asked by because" in thread.line(started)

@@ -36,6 +36,7 @@ clusters:
     loc-02: {name: west}
 execution:
   auto_rollback: true
+  undo_when: [worse, unchanged, timeout]
   scale_factor: 1.5
 """
 
@@ -56,6 +57,7 @@ def test_everything_a_policy_can_say_is_read():
         may_requesters_approve=False,
         clients={"loc-01": ClusterPin("east", "11-22"), "loc-02": ClusterPin("west")},
         auto_rollback=True,
+        undo_when=frozenset({"worse", "unchanged", "timeout"}),
         scale_factor=1.5,
     )
 
@@ -176,6 +178,11 @@ MISTAKES = [
         "policy.yaml:3: execution.auto_rollback: 'maybe' is neither true nor false.",
     ),
     (
+        "version: 1\nexecution:\n  undo_when: [worse, bored]\n",
+        "policy.yaml:3: execution.undo_when: there is no 'bored'; "
+        + "there are: worse, unchanged, healing, error, timeout, interrupt.",
+    ),
+    (
         "version: 1\nexecution:\n  scale_factor: 11\n",
         "policy.yaml:3: execution.scale_factor: 11 is not between 1 and 10.",
     ),
@@ -209,9 +216,9 @@ def test_what_is_not_yaml_is_told_with_its_line(text, line):
         load_policy(text)
 
 
-@pytest.mark.parametrize("text", ["version: \x00", "version: \ud800", "\x1b"])
-def test_characters_that_yaml_does_not_know_are_refused(text):
-    with pytest.raises(InvalidInputError, match="this is not YAML"):
+@pytest.mark.parametrize("text", ["version: 1\n\x00", "version: 1\n# \ud800", "\n\x1b"])
+def test_characters_that_yaml_does_not_know_are_refused_with_their_line(text):
+    with pytest.raises(InvalidInputError, match=r"^policy\.yaml:2: this is not YAML: "):
         load_policy(text)
 
 
@@ -258,3 +265,17 @@ def test_no_file_lowers_an_action_types_level(action, level):
     else:
         assert policy.actions[action] is level
         assert level >= ACTION_RISK_MAP[action]
+
+
+@pytest.mark.parametrize(("word", "asks"), [("ask", True), ("refuse", False)])
+def test_lines_that_are_not_covered_are_asked_about_or_refused(word, asks):
+    assert load_policy(f"version: 1\ncommands: {{uncovered: {word}}}\n").asks_uncovered is asks
+
+
+def test_lines_that_are_not_covered_are_asked_about_by_default():
+    assert load_policy("version: 1\n").asks_uncovered
+
+
+def test_another_word_for_lines_that_are_not_covered_is_an_error_with_its_line():
+    with pytest.raises(InvalidInputError, match=r"^policy\.yaml:3: commands\.uncovered: 'maybe' is neither"):
+        load_policy("version: 1\ncommands:\n  uncovered: maybe\n")
