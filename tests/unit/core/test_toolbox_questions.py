@@ -23,6 +23,7 @@ from core.snapshot import Touched
 from core.toolbox import GatedToolbox
 from core.wall_clock import WallClock
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
 from tests.unit.core.benches import manifest
@@ -563,4 +564,28 @@ async def test_an_approved_line_is_not_run_for_another_object():
     assert (await at.toolbox.run_line(judged, line)).is_error
     at.cluster.objects.pop(WEB)
     assert (await at.toolbox.run_line(judged, line)).is_error
+    assert at.cluster.ran == []
+
+
+async def test_a_line_that_was_asked_for_runs_with_a_credential_of_its_own_that_is_taken_away_again():
+    at = desk(True)
+    grants = FakeGrants(FakeCluster())
+    at.toolbox.grants = grants
+
+    (answer,) = await at.bash(SCALE)
+
+    assert not answer.is_error
+    assert grants.told == ["issued q-1", "revoked q-1"]
+    assert grants.commands.ran == [SCALE]
+    assert at.cluster.ran == []
+
+
+async def test_a_line_that_no_credential_can_be_made_for_is_not_run_and_the_agent_hears_why():
+    at = desk(True)
+    at.toolbox.grants = FakeGrants(FakeCluster(), refusal=NotAllowedError("No credential can be made."))
+
+    (answer,) = await at.bash(SCALE)
+
+    assert answer.is_error
+    assert "No credential can be made" in answer.text
     assert at.cluster.ran == []

@@ -179,8 +179,10 @@ MISTAKES = [
     ),
     (
         "version: 1\nexecution:\n  undo_when: [worse, bored]\n",
-        "policy.yaml:3: execution.undo_when: there is no 'bored'; "
-        + "there are: worse, unchanged, healing, error, timeout, interrupt.",
+        (
+            "policy.yaml:3: execution.undo_when: there is no 'bored'; "
+            "there are: worse, unchanged, healing, error, timeout, interrupt."
+        ),
     ),
     (
         "version: 1\nexecution:\n  scale_factor: 11\n",
