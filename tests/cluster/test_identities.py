@@ -8,7 +8,8 @@ import pytest
 
 from core.cluster.at_work import ClusterAtWork
 from core.cluster.client import KubernetesCluster
-from core.errors import NotAllowedError
+from core.cluster.kinds import KINDS
+from core.errors import InvalidInputError, NotAllowedError
 from core.resources import Resource
 from tests.cluster import objects, waiting
 from tests.cluster.granted import open_identity
@@ -108,3 +109,27 @@ async def test_a_kind_outside_the_keepers_role_is_refused_with_the_role_line(at_
 async def test_a_namespace_that_the_policy_does_not_list_is_refused_however_it_is_bound(at_work: ClusterAtWork):
     with pytest.raises(NotAllowedError, match="snapshot_namespaces"):
         await at_work.check_kept(Resource("Deployment", "web", "other", "apps/v1"))
+
+
+async def test_what_the_api_server_quotes_of_an_object_is_cut_and_redacted(
+    cluster: KubernetesCluster, at_work: ClusterAtWork, managed: str
+):
+    """A strict refusal quotes the whole object, managed fields and values included."""
+    token = "ghp_" + "a1B2" * 9
+    await cluster.create(objects.config_map(managed, token=token, filler="x" * 3_000), is_dry_run=False)
+    kind = KINDS["ConfigMap"]
+
+    with pytest.raises(InvalidInputError) as refusal:
+        await cluster.api.send(
+            "PATCH",
+            kind,
+            path=kind.path(managed, "settings"),
+            namespace=managed,
+            query=[("fieldValidation", "Strict")],
+            body={"unheard": "of"},
+        )
+
+    told = str(refusal.value)
+    assert "refuses the object" in told
+    assert token not in told
+    assert len(told) < 700

@@ -10,7 +10,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from core.effects import Change
 from core.errors import NotAllowedError, NotFoundError, StaleError, UnavailableError
 from core.grants import Enforcement
 from core.history import Entry, Happened
-from core.permit import Permit, PermitRule
+from core.permit import Permit, PermitRule, PermittedLine
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, State
 from core.resources import Resource
 from core.risk_levels import RiskLevel
@@ -59,15 +59,22 @@ class Bench:
     server: ClusterServer
     namespace: str
 
-    async def approved(self, *, state: ApprovalState = ApprovalState.APPROVED, ends: int = 600) -> Approval:
-        """A resolution that executes under a lease, with this question."""
+    async def approved(
+        self, *, state: ApprovalState = ApprovalState.APPROVED, ends: int = 600, line: str | None = None
+    ) -> Approval:
+        """A resolution that executes under a lease, with this question; `line` is one asked for mid-run."""
         now = utc_now()
         request = Request("loc-01", self.namespace, ActionType.POD_RESTART, "web fails")
         resolution = Resolution(ResolutionId(str(uuid.uuid4())), request, ADA, State.GATHERING, now, now)
         rule = PermitRule(Change.RESTART, Resource("Deployment", "web", self.namespace, "apps/v1"))
         end = now + timedelta(seconds=ends)
         permit = Permit(ActionType.POD_RESTART, "c", self.namespace, (rule,), RiskLevel.MEDIUM, 1000, end)
-        approval = Approval(ApprovalId(str(uuid.uuid4())), resolution.id, Subject.RESOLUTION, state, permit, now, end)
+        subject = Subject.RESOLUTION
+        if line is not None:
+            stages = (tuple(line.split()),)
+            one = PermittedLine(line, stages, RiskLevel.HIGH, "R", self.namespace, (rule.target,))
+            subject, permit = Subject.COMMAND, replace(permit, rules=(), lines=(one,))
+        approval = Approval(ApprovalId(str(uuid.uuid4())), resolution.id, subject, state, permit, now, end)
         async with self.store.transaction() as tx:
             await tx.add_resolution(resolution, dedupe_key=None)
             await tx.add_approval(approval)
@@ -171,6 +178,29 @@ async def test_of_two_that_ask_at_once_one_is_refused_and_the_other_keeps_its_cr
     line = (("kubectl", "get", "deployment", "web"),)
     done = await grant.commands.run(line, folder=tmp_path, seconds=30, namespace=bench.namespace)
     assert done.exit_code == 0, done.output
+
+
+async def test_a_line_that_was_asked_for_has_a_credential_for_itself_alone(bench: Bench, tmp_path: Path):
+    line = "kubectl scale deployment/web --replicas=1"
+    approval = await bench.approved(line=line)
+    grant = await bench.client.issue(approval.id)
+
+    async def run(text: str) -> int | None:
+        stages = (tuple(text.split()),)
+        return (await grant.commands.run(stages, folder=tmp_path, seconds=30, namespace=bench.namespace)).exit_code
+
+    assert await run("kubectl scale deployment/web --replicas=3") != 0
+    assert await run("kubectl rollout restart deployment/web") != 0
+    assert await run(line) == 0
+
+
+async def test_a_line_that_no_role_can_say_has_none(bench: Bench):
+    approval = await bench.approved(line="kubectl annotate deployment/web a=b")
+
+    with pytest.raises(NotAllowedError, match="No credential can be made"):
+        await bench.client.issue(approval.id)
+
+    assert f"p-{approval.id}" not in bench.accounts()
 
 
 @pytest.mark.parametrize("state", [ApprovalState.PENDING, ApprovalState.REJECTED, ApprovalState.CANCELLED])
