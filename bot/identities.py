@@ -83,6 +83,10 @@ class Ways:
         return self.identities.reader
 
     @property
+    def preview(self) -> KubernetesCluster:
+        return self.identities.preview
+
+    @property
     def keeper(self) -> KubernetesCluster:
         return self.identities.keeper
 

@@ -87,6 +87,17 @@ class NoChanges:
         raise NotAllowedError("This execution has no credential for changes.")
 
 
+@dataclass(frozen=True, slots=True)
+class NoGrants:
+    """What work that only reads has: whoever would ask it for a credential hears no."""
+
+    async def issue(self, approval_id: ApprovalId) -> Grant:
+        raise NotAllowedError(f"No credential is issued here for approval {approval_id}.")
+
+    async def revoke(self, approval_id: ApprovalId) -> None:
+        """There is nothing to revoke."""
+
+
 @asynccontextmanager
 async def granted(grants: Grants, approval_id: ApprovalId | None, permit: Permit) -> AsyncIterator[Commands]:
     """What an execution inside this permit makes its changes with: issued on entering, taken away at every end."""

@@ -69,19 +69,17 @@ class Intake:
         request = _kept(request)
         digest = _digest(request)
         async with self._store.transaction() as tx:
+            known = None
             if idempotency_key:
                 known = await tx.answered_before(idempotency_key, client=by.id, body_digest=digest)
-                if known is not None:
-                    return await self.overview(ResolutionId(json.loads(known)["resolution_id"]))
-            resolution = await self._add(tx, request, by=by, thread=thread)
-            if idempotency_key:
-                await tx.keep_answer(
-                    idempotency_key,
-                    client=by.id,
-                    body_digest=digest,
-                    answer=json.dumps({"resolution_id": resolution.id}),
-                )
-        return await self.overview(resolution.id)
+            if known is not None:
+                resolution_id = ResolutionId(json.loads(known)["resolution_id"])
+            else:
+                resolution_id = (await self._add(tx, request, by=by, thread=thread)).id
+                if idempotency_key:
+                    answer = json.dumps({"resolution_id": resolution_id})
+                    await tx.keep_answer(idempotency_key, client=by.id, body_digest=digest, answer=answer)
+        return await self.overview(resolution_id)
 
     async def same_answer(
         self, request: Request, answer: Mapping[str, object], *, by: Person, idempotency_key: str

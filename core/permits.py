@@ -103,16 +103,6 @@ def _images_now(workload: Workload) -> tuple[Precondition, ...]:
     )
 
 
-def no_target(request: Request, context: IncidentContext) -> str:
-    """Why there is nothing to approve, and what to do."""
-    missing = [gap for gap in context.gaps if not gap.is_off]
-    unknown = "".join(f" {gap.source} could not say: {gap.reason}" for gap in missing)
-    return (
-        f"No affected resource was found in namespace {request.namespace}, so there is nothing that could be approved. "
-        f"Name the workload in the description, or check the namespace and the cluster.{unknown}"
-    )
-
-
 def replica_bounds(workload: Workload, policy: Policy) -> tuple[int, int]:
     """Never to nothing; up to the policy's factor (at least two more), inside an autoscaler's range."""
     now = max(workload.desired_replicas, 1)

@@ -221,6 +221,19 @@ class PostgresTransaction:
             id=approval_id,
         )
 
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        await self._run(
+            """
+            UPDATE approval SET permit = CAST(:permit AS jsonb), digest = :digest, asked_at = clock_timestamp(),
+                   deadline = :deadline
+            WHERE id = CAST(:id AS uuid) AND state = 'pending'
+            """,
+            id=approval_id,
+            permit=to_json(permit),
+            digest=permit.digest,
+            deadline=deadline,
+        )
+
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         asked = await self._run(
             """
@@ -256,9 +269,14 @@ class PostgresTransaction:
         found = await self._run("SELECT pause::text AS pause FROM service WHERE id = 1 FOR SHARE")
         return from_json(Pause, found.scalar_one())
 
-    async def agents_at_work(self) -> int:
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        """A resolution that gathers and was assessed is planning."""
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
-        found = await self._run("SELECT count(*) FROM resolution WHERE state = 'executing' AND lease_until > now()")
+        found = await self._run(
+            "SELECT count(*) FROM resolution WHERE lease_until > now() AND id <> CAST(:id AS uuid)"
+            " AND (state = 'executing' OR (state = 'gathering' AND assessment IS NOT NULL))",
+            id=besides,
+        )
         return int(found.scalar_one())
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
@@ -281,19 +299,27 @@ class PostgresTransaction:
         )
 
     async def answered_before(self, key: str, *, client: str, body_digest: str) -> str | None:
-        await self._run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"{client}\n{key}")
+        """Locks the key only where there is no answer yet; many at once may wait longer than locks usually may."""
+        row = await self._kept(key, client)
+        if row is None:
+            await self._run("SET LOCAL lock_timeout = '10s'")
+            await self._run("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", name=f"{client}\n{key}")
+            await self._run("SET LOCAL lock_timeout TO DEFAULT")
+            row = await self._kept(key, client)
+        if row is None:
+            return None
+        if row.body_digest != body_digest:
+            raise UnprocessableError("This Idempotency-Key was used for another request within the last 24 hours.")
+        return str(row.answer)
+
+    async def _kept(self, key: str, client: str) -> Any:  # noqa: ANN401  a row
         found = await self._run(
             "SELECT body_digest, answer FROM kept_answer"
             " WHERE client = :client AND key = :key AND at > now() - interval '24 hours'",
             client=client,
             key=key,
         )
-        row = found.one_or_none()
-        if row is None:
-            return None
-        if row.body_digest != body_digest:
-            raise UnprocessableError("This Idempotency-Key was used for another request within the last 24 hours.")
-        return str(row.answer)
+        return found.one_or_none()
 
     async def keep_answer(self, key: str, *, client: str, body_digest: str, answer: str) -> None:
         await self._run(

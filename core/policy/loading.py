@@ -15,7 +15,7 @@ from core.risk_levels import RiskLevel
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 _EXECUTION = ("auto_rollback", "undo_when", "scale_factor", "snapshot_namespaces")
-_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
+_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution", "plan")
 
 
 class _Reader:
@@ -108,9 +108,16 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
         given |= _commands(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
+    if "plan" in sections:
+        given |= _plan(read, sections["plan"])
     if "execution" in sections:
         given |= _execution(read, sections["execution"])
     return Policy(**given)
+
+
+def _plan(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    plan = read.mapping(node, "plan", ("from",))
+    return {"plan_from": read.level(plan["from"], "plan.from")} if "from" in plan else {}
 
 
 def _execution(read: _Reader, node: yaml.Node) -> dict[str, Any]:

@@ -321,6 +321,16 @@ async def test_an_open_event_and_an_idempotency_key_give_the_same_resolution(pla
     assert status == 422
 
 
+async def test_of_forty_requests_at_once_with_one_key_all_get_the_same_answer(play):
+    key = {"Idempotency-Key": "k-3"}
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(play.post(f"{BASE}/resolve", CONTRACT, **key)) for _ in range(40)]
+    answers = [task.result() for task in tasks]
+
+    assert [status for status, _ in answers] == [200] * 40
+    assert all(answer == answers[0][1] for _, answer in answers)
+
+
 async def test_an_idempotency_key_repeats_the_first_answer_to_the_letter_whatever_has_come_since(play):
     key = {"Idempotency-Key": "k-2"}
     _, first = await play.post(f"{BASE}/resolve", CONTRACT, **key)
