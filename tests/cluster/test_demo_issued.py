@@ -78,7 +78,8 @@ async def test_a_count_is_written_with_the_credential_and_put_back_by_the_keeper
 
     assert deployment(cluster_server, scenario)["spec"]["replicas"] == 2
     told = await happened(store, one.resolution.id)
-    assert told.index(Happened.GRANT_ISSUED) < told.index(Happened.COMMAND_JUDGED)
+    started = told.index(Happened.EXECUTION_STARTED)
+    assert started < told.index(Happened.GRANT_ISSUED) < told.index(Happened.COMMAND_JUDGED, started)
     assert told.index(Happened.GRANT_REVOKED) < told.index(Happened.EXECUTION_ENDED)
     assert f"p-{one.resolution.approval_id}" not in accounts(cluster_server)
 
