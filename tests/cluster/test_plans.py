@@ -47,6 +47,7 @@ def planner_of(story, records):
     return Planner(
         store=records,
         cluster=story.cluster,
+        grants=ReadyMade(story.cluster),
         previewer=Previewer(story.cluster),
         agents=ScriptedAgent(),
         judge=judge,
