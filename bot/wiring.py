@@ -5,7 +5,7 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ from core.cluster.runner import helm_path, kubectl_path
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
-from core.errors import InvalidInputError, ResolverError, UnavailableError
+from core.errors import InvalidInputError, ResolverError
 from core.executor import RemediationExecutor
 from core.flow import Flow
 from core.history import Entry, Happened
@@ -57,6 +57,7 @@ from core.sources.platform import open_platform
 from core.undoing import Undoing
 from core.usage import Usage
 from core.verification import Verifier
+from core.watching import Watcher
 from storage import hints, schema
 from storage.api_keys import ApiKeys
 from storage.cards import PostgresCards
@@ -255,7 +256,8 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
                 slack.hint.set()
 
         sweeper = Sweeper(store.engine, settings.retention_days)
-        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run]
+        listening = partial(hints.listen, url, wake, flow.watcher.stop)
+        parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)
@@ -316,6 +318,7 @@ async def _open_flow(
             executor=executor,
             verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
             undoing=Undoing(store, gatherer, engine, rollback, new_id),
+            watcher=Watcher(store),
             cluster=cluster,
             memory=graph if graph.off_reason is None else None,
             new_id=new_id,
@@ -366,16 +369,9 @@ def _application(
     slack: SlackDoor | None,
     door: auth.LocalDoor | None,
 ) -> web.Application:
-    async def database() -> str | None:
+    async def problem(ask: Callable[[], Awaitable[object]]) -> str | None:
         try:
-            await store.ping()
-        except UnavailableError as error:
-            return str(error)
-        return None
-
-    async def kubernetes() -> str | None:
-        try:
-            await cluster.uid()
+            await ask()
         except ResolverError as error:
             return str(error)
         return None
@@ -384,9 +380,9 @@ def _application(
         return "off: SLACK_BOT_TOKEN is not set; REST only"
 
     dependencies = {
-        "database": Dependency(database),
+        "database": Dependency(partial(problem, store.ping)),
         "slack": Dependency(slack.problem if slack else no_slack, is_needed=slack is not None),
-        "cluster": Dependency(kubernetes),
+        "cluster": Dependency(partial(problem, cluster.uid)),
     }
     registry = CollectorRegistry()
     health = Health(dependencies, registry)

@@ -1,6 +1,5 @@
 """What the worker does with a resolution in each state: the product on one page."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,7 +9,7 @@ from core.approval import Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
-from core.errors import LeaseLostError, ResolverError, UnavailableError
+from core.errors import LeaseLostError, ResolverError
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -21,11 +20,11 @@ from core.ports import Cluster, Ledger, Memory, Store, Transaction
 from core.resolution import ENDED_BUT_UNDOABLE, OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
 from core.undoing import Undoing
 from core.verification import Verifier
+from core.watching import Watcher
 
 POLICY = Person("policy", "the policy")
 """Who approves what needs no person."""
 
-WATCH_SECONDS = 0.3
 START_WITHIN = timedelta(minutes=10)
 """How long after its deadline an approval may still start, for a paused or busy service."""
 
@@ -42,6 +41,7 @@ class Flow:
     executor: RemediationExecutor
     verifier: Verifier
     undoing: Undoing
+    watcher: Watcher
     cluster: Cluster
     memory: Memory | None
     new_id: Callable[[], str]
@@ -155,14 +155,7 @@ class Flow:
         if not await self._may_start(resolution, permit, left_out) or permit is None:
             return
         running = replace(resolution, state=State.EXECUTING)
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            run = group.create_task(self._run(running, permit, context))
-            watch = group.create_task(self._watch(running, stop))
-            await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
-            run.cancel()
-            outcome = await _outcome(run)
-            stop.set()
+        outcome = await self.watcher.run(running, self._run(running, permit, context))
         if outcome is None:
             await self._stopped(running)
         else:
@@ -204,24 +197,6 @@ class Flow:
             return None
         except ResolverError as error:
             return Outcome(resolution.id, "failed", str(error))
-
-    async def _watch(self, resolution: Resolution, stop: asyncio.Event) -> None:
-        """Returns when somebody asked to stop, when the lease is lost, or once `stop` is set."""
-        while not stop.is_set():
-            if await self._must_stop(resolution):
-                return
-            try:
-                async with asyncio.timeout(WATCH_SECONDS):
-                    await stop.wait()
-            except TimeoutError:
-                continue
-
-    async def _must_stop(self, resolution: Resolution) -> bool:
-        """A database that does not answer is no order to stop: the lease runs out by itself, and no change starts."""
-        try:
-            return await self.store.stop_asked(resolution.id) is not None or not await self.store.is_held(resolution)
-        except UnavailableError:
-            return False
 
     async def _ended(self, resolution: Resolution, outcome: Outcome) -> None:
         overview = await self.store.overview(resolution.id)
@@ -354,17 +329,6 @@ class Flow:
             await self.memory.remember(overview)
         except ResolverError:
             return
-
-
-async def _outcome(run: "asyncio.Task[Outcome | None]") -> Outcome | None:
-    """The run's outcome, None if it was stopped."""
-    try:
-        return await run
-    except asyncio.CancelledError:
-        current = asyncio.current_task()
-        if current is not None and current.cancelling():
-            raise
-        return None
 
 
 def _held(moved: bool) -> None:  # noqa: FBT001  the one positional answer of move()

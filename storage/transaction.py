@@ -19,7 +19,7 @@ from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State,
 from core.snapshot import UndoReport
 from storage import history
 from storage.codec import from_json, plain, to_json
-from storage.database import CHANNEL
+from storage.database import CHANNEL, STOP
 from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
 
 _AGENTS_LOCK = 7_214_019
@@ -231,7 +231,10 @@ class PostgresTransaction:
             by=to_json(by),
             reason=plain(reason),
         )
-        return asked.one_or_none() is not None
+        if asked.one_or_none() is None:
+            return False
+        await self._run("SELECT pg_notify(:channel, :told)", channel=CHANNEL, told=f"{STOP} {resolution_id}")
+        return True
 
     async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
         await self._run(

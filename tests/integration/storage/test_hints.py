@@ -12,16 +12,16 @@ from storage import hints
 from storage.database import connected
 from storage.store import PostgresStorage
 from tests.integration.storage.backends import terminate_unseen
-from tests.integration.storage.test_store import added
+from tests.integration.storage.test_store import ADA, added
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
 
 
 @asynccontextmanager
-async def listening(url: str) -> AsyncIterator[asyncio.Event]:
+async def listening(url: str, stop: hints.Stop = lambda _: None) -> AsyncIterator[asyncio.Event]:
     """The event is set at each waking; it is clear when this is entered."""
     woken = asyncio.Event()
-    task = asyncio.create_task(hints.listen(url, woken.set))
+    task = asyncio.create_task(hints.listen(url, woken.set, stop))
     try:
         await heard(woken)
         yield woken
@@ -50,6 +50,20 @@ async def test_what_was_recorded_wakes_the_listener_at_once(store, database_url)
         await added(store)
 
         await heard(woken, seconds=1)
+
+
+async def test_an_interrupt_is_heard_by_its_id_and_nothing_else_is_one(store, database_url):
+    stopped = []
+    async with listening(database_url, stopped.append) as woken:
+        one = await added(store)
+        await heard(woken)
+        assert stopped == []
+
+        async with store.transaction() as tx:
+            assert await tx.ask_interrupt(one.id, by=ADA, reason="")
+        await heard(woken)
+
+    assert stopped == [one.id]
 
 
 async def test_after_a_lost_connection_it_wakes_once_and_listens_again(store, database_url):
