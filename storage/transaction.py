@@ -126,6 +126,8 @@ class PostgresTransaction:
         )
         if moved.one_or_none() is None:
             return False
+        if to is State.CANCELLED:
+            await self._tell_stop(resolution.id)
         self._entries.append(because)
         return True
 
@@ -221,6 +223,19 @@ class PostgresTransaction:
             id=approval_id,
         )
 
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        await self._run(
+            """
+            UPDATE approval SET permit = CAST(:permit AS jsonb), digest = :digest, asked_at = clock_timestamp(),
+                   deadline = :deadline
+            WHERE id = CAST(:id AS uuid) AND state = 'pending'
+            """,
+            id=approval_id,
+            permit=to_json(permit),
+            digest=permit.digest,
+            deadline=deadline,
+        )
+
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         asked = await self._run(
             """
@@ -233,8 +248,12 @@ class PostgresTransaction:
         )
         if asked.one_or_none() is None:
             return False
-        await self._run("SELECT pg_notify(:channel, :told)", channel=CHANNEL, told=f"{STOP} {resolution_id}")
+        await self._tell_stop(resolution_id)
         return True
+
+    async def _tell_stop(self, resolution_id: ResolutionId) -> None:
+        """Whoever works on it hears, at the commit, that it is to stop."""
+        await self._run("SELECT pg_notify(:channel, :told)", channel=CHANNEL, told=f"{STOP} {resolution_id}")
 
     async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
         await self._run(
@@ -259,9 +278,14 @@ class PostgresTransaction:
         found = await self._run("SELECT pause::text AS pause FROM service WHERE id = 1 FOR SHARE")
         return from_json(Pause, found.scalar_one())
 
-    async def agents_at_work(self) -> int:
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        """A resolution that gathers and was assessed is planning."""
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
-        found = await self._run("SELECT count(*) FROM resolution WHERE state = 'executing' AND lease_until > now()")
+        found = await self._run(
+            "SELECT count(*) FROM resolution WHERE lease_until > now() AND id <> CAST(:id AS uuid)"
+            " AND (state = 'executing' OR (state = 'gathering' AND assessment IS NOT NULL))",
+            id=besides,
+        )
         return int(found.scalar_one())
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import text
 
+from core.history import Entry, Happened
+from core.resolution import State
 from storage import hints
 from storage.database import connected
 from storage.store import PostgresStorage
@@ -52,10 +54,10 @@ async def test_what_was_recorded_wakes_the_listener_at_once(store, database_url)
         await heard(woken, seconds=1)
 
 
-async def test_an_interrupt_is_heard_by_its_id_and_nothing_else_is_one(store, database_url):
+async def test_an_interrupt_and_a_cancellation_are_heard_by_their_ids_and_nothing_else_is(store, database_url):
     stopped = []
     async with listening(database_url, stopped.append) as woken:
-        one = await added(store)
+        one, two = await added(store), await added(store)
         await heard(woken)
         assert stopped == []
 
@@ -63,7 +65,12 @@ async def test_an_interrupt_is_heard_by_its_id_and_nothing_else_is_one(store, da
             assert await tx.ask_interrupt(one.id, by=ADA, reason="")
         await heard(woken)
 
-    assert stopped == [one.id]
+        async with store.transaction() as tx:
+            cancelled = Entry(Happened.CANCELLED, two.id, ADA)
+            assert await tx.move(two, to=State.CANCELLED, because=cancelled)
+        await heard(woken)
+
+    assert stopped == [one.id, two.id]
 
 
 async def test_after_a_lost_connection_it_wakes_once_and_listens_again(store, database_url):
