@@ -279,11 +279,11 @@ class PostgresTransaction:
         return from_json(Pause, found.scalar_one())
 
     async def agents_at_work(self, besides: ResolutionId) -> int:
-        """A resolution that gathers and was assessed is planning."""
+        """Until somebody took it over, an agent counts, its lease renewed in time or not."""
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
         found = await self._run(
-            "SELECT count(*) FROM resolution WHERE lease_until > now() AND id <> CAST(:id AS uuid)"
-            " AND (state = 'executing' OR (state = 'gathering' AND assessment IS NOT NULL))",
+            "SELECT count(*) FROM resolution WHERE id <> CAST(:id AS uuid) AND (state = 'executing'"
+            " OR (state = 'gathering' AND assessment IS NOT NULL AND lease_owner IS NOT NULL))",
             id=besides,
         )
         return int(found.scalar_one())
