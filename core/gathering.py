@@ -61,12 +61,11 @@ class Gathering:
                 await fail(tx, resolution, problem or _no_target(resolution, context))
                 return
             assessment = replace(assessment, level=max(assessment.level, permit.highest_risk))
-            is_planned = self.policy.wants_plan(request.action_type, assessment.level)
-            if is_planned and not await self._may_plan(tx, resolution):
-                return  # without an assessment: who has one and gathers counts as an agent, for all who wait as well
             await tx.save_assessment(resolution.id, assessment)
-            if not is_planned:
+            if not self.policy.wants_plan(request.action_type, assessment.level):
                 await self._put_question(tx, resolution, assessment, permit)
+                return
+            if not await self._may_plan(tx, resolution):
                 return
         await self._plan(resolution, context, assessment, scope=permit)
 

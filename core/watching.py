@@ -1,7 +1,7 @@
 """Work that is stopped when somebody asks to, or when another worker holds the resolution."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -26,8 +26,17 @@ class Watcher:
         if resolution_id in self._asked:
             self._asked[resolution_id].set()
 
-    async def run(self, resolution: Resolution, work: Coroutine[object, object, T]) -> T | None:
-        """What `work` comes to; None once it was stopped and is gone. `resolution` is as the row is meanwhile."""
+    async def run(
+        self,
+        resolution: Resolution,
+        work: Coroutine[object, object, T],
+        *,
+        at_stop: Callable[[], Awaitable[object]] | None = None,
+    ) -> T | None:
+        """What `work` comes to; None once it was stopped and is gone. `resolution` is as the row is meanwhile.
+
+        `at_stop` starts while the work is being stopped, not after it.
+        """
         asked = self._asked[resolution.id] = asyncio.Event()
         over = asyncio.Event()
         try:
@@ -36,6 +45,8 @@ class Watcher:
                 looking = group.create_task(self._look(resolution, over))
                 hearing = group.create_task(asked.wait())
                 await asyncio.wait({run, looking, hearing}, return_when=asyncio.FIRST_COMPLETED)
+                if at_stop is not None and not run.done():
+                    group.create_task(_done(at_stop))
                 run.cancel()
                 hearing.cancel()
                 result = await _result(run)
@@ -47,17 +58,21 @@ class Watcher:
 
     async def _look(self, resolution: Resolution, over: asyncio.Event) -> None:
         """Returns when somebody asked to stop or when the lease is lost, as the rows say; or once `over` is set."""
-        while not over.is_set() and not await self._must_stop(resolution):
+        while not over.is_set() and not await self.must_stop(resolution):
             with suppress(TimeoutError):
                 async with asyncio.timeout(WATCH_SECONDS):
                     await over.wait()
 
-    async def _must_stop(self, resolution: Resolution) -> bool:
+    async def must_stop(self, resolution: Resolution) -> bool:
         """A database that does not answer is no order to stop: the lease runs out by itself, and no change starts."""
         try:
             return await self.store.stop_asked(resolution.id) is not None or not await self.store.is_held(resolution)
         except UnavailableError:
             return False
+
+
+async def _done(what: Callable[[], Awaitable[object]]) -> None:
+    await what()
 
 
 async def _result(run: "asyncio.Task[T]") -> T | None:

@@ -12,7 +12,7 @@ from core.assessment import RiskAssessment
 from core.errors import UnavailableError, UnprocessableError
 from core.execution import Outcome
 from core.findings import IncidentContext
-from core.history import Entry
+from core.history import Entry, Happened
 from core.overview import Pause
 from core.permit import Permit
 from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State, may_move
@@ -283,8 +283,10 @@ class PostgresTransaction:
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
         found = await self._run(
             "SELECT count(*) FROM resolution WHERE id <> CAST(:id AS uuid) AND (state = 'executing'"
-            " OR (state = 'gathering' AND assessment IS NOT NULL AND lease_owner IS NOT NULL))",
+            " OR (state = 'gathering' AND lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM history h"
+            "     WHERE h.resolution_id = resolution.id AND h.facts ->> 'what' = :planning)))",
             id=besides,
+            planning=Happened.PLANNING_STARTED.value,
         )
         return int(found.scalar_one())
 

@@ -10,6 +10,7 @@ from core.commands.gate import judge
 from core.errors import StepFailedError
 from core.execution import AgentProfile
 from core.findings import IncidentContext
+from core.grants import ReadyMade
 from core.plan import Check, ProposedStep
 from core.plan_execution import PlanRunner
 from core.planning import Planner
@@ -60,6 +61,7 @@ def runner_of(story, records):
     return PlanRunner(
         store=records,
         cluster=story.cluster,
+        grants=ReadyMade(story.cluster),
         previewer=Previewer(story.cluster),
         agents=ScriptedAgent(words="It stopped."),
         judge=judge,
@@ -73,7 +75,7 @@ def runner_of(story, records):
 
 def resolution_of(story):
     request = replace(examples.request(ActionType.CONFIG_FIX), namespace=story.namespace)
-    return examples.resolution(request=request)
+    return examples.resolution(request=request, approval_id="a-1")
 
 
 async def approved(story, records, *lines):

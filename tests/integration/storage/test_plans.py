@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 from core.approval import ApprovalState
-from core.assessment import RiskAssessment
 from core.effects import Change
 from core.errors import LeaseLostError
 from core.execution import CommandRecord
@@ -70,7 +69,7 @@ async def test_a_planning_agent_counts_as_one_at_work_for_everybody_else(store):
     other = await executing(store)
     async with store.transaction() as tx:
         assert await tx.agents_at_work(other.id) == 0
-        await tx.save_assessment(one.id, RiskAssessment(RiskLevel.HIGH, (), "", (), ()))
+        await tx.append(Entry(Happened.PLANNING_STARTED, one.id))
     async with store.transaction() as tx:
         assert await tx.agents_at_work(other.id) == 1
         assert await tx.agents_at_work(one.id) == 1
@@ -82,7 +81,7 @@ async def test_an_agent_counts_until_somebody_took_it_over_however_late_its_leas
     planning = await claimed(store)
     at_work = await executing(store)
     async with store.transaction() as tx:
-        await tx.save_assessment(planning.id, RiskAssessment(RiskLevel.HIGH, (), "", (), ()))
+        await tx.append(Entry(Happened.PLANNING_STARTED, planning.id))
     async with connected(store.engine) as connection:
         await connection.execute(text("UPDATE resolution SET lease_until = now() - interval '1 second'"))
 
@@ -96,7 +95,7 @@ async def test_who_let_go_of_a_planning_is_no_agent(store):
     one = await claimed(store)
     other = await executing(store)
     async with store.transaction() as tx:
-        await tx.save_assessment(one.id, RiskAssessment(RiskLevel.HIGH, (), "", (), ()))
+        await tx.append(Entry(Happened.PLANNING_STARTED, one.id))
     await store.release(one)
 
     async with store.transaction() as tx:
