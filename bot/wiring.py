@@ -231,7 +231,8 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
                 slack.hint.set()
 
         sweeper = Sweeper(store.engine, settings.retention_days)
-        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run, *ways.parts]
+        listening = partial(hints.listen, url, wake, flow.watcher.stop)
+        parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run, *ways.parts]
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack, ways.told)

@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from core.errors import InvalidInputError, UnavailableError
 
 CHANNEL = "incident_resolver"
+STOP = "stop"
+"""Begins a notification that tells of an interrupt; the id of the resolution follows."""
 LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What asyncpg raises where a connection is lost; the last where that happens just as a statement is sent."""
 _AWAY = (OSError, TimeoutError, PoolTimeoutError, OperationalError, InterfaceError)

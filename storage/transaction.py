@@ -12,14 +12,14 @@ from core.assessment import RiskAssessment
 from core.errors import UnavailableError, UnprocessableError
 from core.execution import Outcome
 from core.findings import IncidentContext
-from core.history import Entry
+from core.history import Entry, Happened
 from core.overview import Pause
 from core.permit import Permit
 from core.resolution import ApprovalId, Person, Resolution, ResolutionId, State, may_move
 from core.snapshot import UndoReport
 from storage import history
 from storage.codec import from_json, plain, to_json
-from storage.database import CHANNEL
+from storage.database import CHANNEL, STOP
 from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
 
 _AGENTS_LOCK = 7_214_019
@@ -126,6 +126,8 @@ class PostgresTransaction:
         )
         if moved.one_or_none() is None:
             return False
+        if to is State.CANCELLED:
+            await self._tell_stop(resolution.id)
         self._entries.append(because)
         return True
 
@@ -244,7 +246,14 @@ class PostgresTransaction:
             by=to_json(by),
             reason=plain(reason),
         )
-        return asked.one_or_none() is not None
+        if asked.one_or_none() is None:
+            return False
+        await self._tell_stop(resolution_id)
+        return True
+
+    async def _tell_stop(self, resolution_id: ResolutionId) -> None:
+        """Whoever works on it hears, at the commit, that it is to stop."""
+        await self._run("SELECT pg_notify(:channel, :told)", channel=CHANNEL, told=f"{STOP} {resolution_id}")
 
     async def wait_for(self, resolution: Resolution, what: str | None, *, wake_in_seconds: float | None) -> None:
         await self._run(
@@ -270,12 +279,14 @@ class PostgresTransaction:
         return from_json(Pause, found.scalar_one())
 
     async def agents_at_work(self, besides: ResolutionId) -> int:
-        """A resolution that gathers and was assessed is planning."""
+        """Until somebody took it over, an agent counts, its lease renewed in time or not."""
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
         found = await self._run(
-            "SELECT count(*) FROM resolution WHERE lease_until > now() AND id <> CAST(:id AS uuid)"
-            " AND (state = 'executing' OR (state = 'gathering' AND assessment IS NOT NULL))",
+            "SELECT count(*) FROM resolution WHERE id <> CAST(:id AS uuid) AND (state = 'executing'"
+            " OR (state = 'gathering' AND lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM history h"
+            "     WHERE h.resolution_id = resolution.id AND h.facts ->> 'what' = :planning)))",
             id=besides,
+            planning=Happened.PLANNING_STARTED.value,
         )
         return int(found.scalar_one())
 

@@ -4,6 +4,7 @@ It holds the real model key; a run has a token of its own. Tokens are reserved b
 length is bounded by what is left, and usage is settled from the stream.
 """
 
+import asyncio
 import hmac
 import json
 import secrets
@@ -46,7 +47,11 @@ class Run:
     spent: str | None = None
     had_last_word: bool = False
     last_status: int | None = None
-    """The Messages API's newest status that was no success, for a sentence when the run fails."""
+    """The Messages API's newest status, 0 where it did not answer, for a sentence when the run fails."""
+    problem: str | None = None
+    """Why the newest call could not even be forwarded: ours, not the Messages API's."""
+    silent_since: float | None = None
+    """By the loop's clock: when an answer that is still awaited was asked for, or last heard of."""
 
 
 class Gateway:
@@ -101,7 +106,9 @@ class Gateway:
             run.spent = str(error)
             return _problem(HTTPStatus.BAD_REQUEST, "invalid_request_error", f"Token budget: {error}")
         except UnavailableError as error:
+            run.problem = str(error)
             return _problem(HTTPStatus.SERVICE_UNAVAILABLE, "api_error", str(error))
+        run.problem = None
         return await self._forward(request, run, reservation, body)
 
     async def _reserve(self, run: Run, body: dict[str, Any]) -> tuple[Reservation, dict[str, Any]]:
@@ -138,6 +145,7 @@ class Gateway:
         raw = json.dumps(body).encode()
         meter = Meter(run.model, len(raw))
         is_answered = False
+        run.silent_since = asyncio.get_running_loop().time()
         try:
             headers = {name: request.headers[name] for name in _PASSED if name in request.headers}
             url = f"{self._upstream}/v1/messages"
@@ -145,18 +153,20 @@ class Gateway:
                 url, data=raw, headers=headers | {"x-api-key": self._key}, allow_redirects=False
             ) as answer:
                 is_answered = answer.status == HTTPStatus.OK
-                if not is_answered:
-                    run.last_status = answer.status
-                return await _relay(request, answer, meter)
+                run.last_status = answer.status
+                relayed = await _relay(request, answer, run, meter)
+                run.silent_since = None
+                return relayed
         except (aiohttp.ClientError, TimeoutError, OSError):
-            run.last_status = 0
+            run.last_status = run.last_status if is_answered else 0
+            run.silent_since = None
             return _problem(HTTPStatus.BAD_GATEWAY, "api_error", "The Messages API does not answer.")
         finally:
             tokens, cost = (meter.tokens, meter.cost_usd) if is_answered else (0, meter.cost_usd * 0)
             await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost)
 
 
-async def _relay(request: web.Request, answer: aiohttp.ClientResponse, meter: Meter) -> web.StreamResponse:
+async def _relay(request: web.Request, answer: aiohttp.ClientResponse, run: Run, meter: Meter) -> web.StreamResponse:
     headers = {
         name: answer.headers[name] for name in ("content-type", "retry-after", "request-id") if name in answer.headers
     }
@@ -168,6 +178,7 @@ async def _relay(request: web.Request, answer: aiohttp.ClientResponse, meter: Me
     await response.prepare(request)
     async for chunk in answer.content.iter_any():
         meter.feed(chunk)
+        run.silent_since = asyncio.get_running_loop().time()
         await response.write(chunk)
     await response.write_eof()
     return response

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,16 @@ SAME_RESULT_LIMIT = 3
 _FAILURES = {
     401: "The model key was refused (401): set ANTHROPIC_API_KEY to a valid key.",
     403: "The model key may not use this model (403): check the key and INCIDENT_RESOLVER_HAIKU_MODEL/SONNET_MODEL.",
+    413: "The conversation became too long for the Messages API (413): ask again about less at a time.",
     404: "The model is not known to the Messages API (404): check INCIDENT_RESOLVER_HAIKU_MODEL/SONNET_MODEL.",
     429: "The Messages API limits the rate (429): wait a minute and ask again.",
     529: "The Messages API is overloaded (529): ask again in a few minutes.",
     0: "The Messages API does not answer: check the network and ANTHROPIC_BASE_URL.",
 }
+_BROKEN = (
+    "The Messages API broke its answer off, or sent something that is none: check that nothing else answers at "
+    "ANTHROPIC_BASE_URL, and ask again."
+)
 
 
 @dataclass(slots=True)
@@ -80,7 +86,7 @@ class ClaudeAgents:
                 async with clock.limit():
                     await self._converse(task, toolbox, run, progress, propose=propose)
             except TimeoutError:
-                progress.stop("timeout", f"Stopped after {clock.seconds:g} s.")
+                progress.stop("timeout", f"Stopped after {clock.seconds:g} s{_silence(run)}.")
             except (ClaudeSDKError, OSError) as error:
                 progress.stop("failed", f"The agent's process ended unexpectedly ({type(error).__name__}).")
         return _outcome(task, run, progress)
@@ -249,10 +255,24 @@ def _outcome(task: AgentTask, run: Run, progress: _Progress) -> Outcome:
     return Outcome(task.resolution_id, ending, redact(output) or "The agent said nothing.", transcript=transcript)
 
 
+def _silence(run: Run) -> str:
+    """What is told of a model call that had no answer yet; empty where none was open."""
+    if run.silent_since is None:
+        return ""
+    seconds = asyncio.get_running_loop().time() - run.silent_since
+    return f": the Messages API had not answered for {seconds:.0f} s" if seconds >= 1 else ""
+
+
 def _failure(run: Run, result: ResultMessage) -> str:
     status = run.last_status
+    if run.problem is not None:
+        return f"The model could not be asked: {run.problem} Ask again once that is mended."
     if status is not None and status in _FAILURES:
         return _FAILURES[status]
-    if status is not None and status >= 500:  # noqa: PLR2004  HTTP's server errors
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return f"The Messages API failed ({status}): ask again in a few minutes."
+    if status is not None and status != HTTPStatus.OK:
+        return f"The Messages API refused the request ({status}): check ANTHROPIC_BASE_URL and the names of the models."
+    if result.subtype == "success":
+        return _BROKEN
     return f"The agent ended with an error ({result.subtype})."

@@ -14,8 +14,8 @@ import aiohttp
 import psutil
 
 ROOT = Path(__file__).parent.parent.parent
-START_SECONDS = 40.0
-STOP_SECONDS = 5.0
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Replica:
         return any("claude" in _command_line(one) for one in self.children())
 
     async def kill(self) -> None:
-        """kill -9; AssertionError where something it had started is still there after five seconds."""
+        """kill -9; AssertionError where something it had started is still there after STOP_SECONDS."""
         below = self.children()
         self.process.kill()
         await gone([self.process, *below])
@@ -126,7 +126,7 @@ async def _stop(process: psutil.Process) -> None:
 
 
 async def gone(processes: list[psutil.Process]) -> None:
-    """AssertionError where one of them is still there after five seconds."""
+    """AssertionError where one of them is still there after STOP_SECONDS."""
     left = processes
     try:
         async with asyncio.timeout(STOP_SECONDS):

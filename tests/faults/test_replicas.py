@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import pytest
 from sqlalchemy import text
 
 from bot.demo.model.server import Turn
@@ -14,15 +15,17 @@ from core.resolution import State
 from storage.database import connected
 from tests.faults.world import World
 
-AT_ONCE = 6
+AT_ONCE = 3
+MANY = 14
 
 
-async def test_forty_resolutions_are_each_executed_by_exactly_one_of_two_replicas(world: World):
-    world.settings |= {"agents_at_once": AT_ONCE, "lease_seconds": 10.0}
+@pytest.mark.timeout(300)
+async def test_many_resolutions_are_each_executed_by_exactly_one_of_two_replicas(world: World):
+    world.settings |= {"agents_at_once": AT_ONCE, "lease_seconds": 60.0}
     world.model.script = look_once
     both = [await world.start(), await world.start()]
     async with asyncio.TaskGroup() as group:
-        for number in range(40):
+        for number in range(MANY):
             body = {
                 "client_id": f"client-{number}",
                 "namespace": "payments",
@@ -32,8 +35,8 @@ async def test_forty_resolutions_are_each_executed_by_exactly_one_of_two_replica
             group.create_task(both[number % 2].post("/resolve", body))
 
     workers: Counter[str] = Counter()
-    async with asyncio.timeout(110):
-        while await in_state(world, State.COMPLETED) < 40:
+    async with asyncio.timeout(240):
+        while await in_state(world, State.COMPLETED) < MANY:
             at_work = await owners_at_work(world)
             assert len(at_work) <= AT_ONCE
             workers.update(at_work)
@@ -41,16 +44,17 @@ async def test_forty_resolutions_are_each_executed_by_exactly_one_of_two_replica
 
     assert len(workers) == 2, workers
     found = await world.store.history(HistoryFilter(limit=100))
-    assert len(found) == 40
+    assert len(found) == MANY
     for one in found:
         happened = await world.happened(one.resolution.id)
         assert happened.count(Happened.EXECUTION_STARTED) == 1
         assert happened.count(Happened.EXECUTION_ENDED) == 1
         assert [command.line for command in one.commands] == ["kubectl get pods -n payments"]
-    assert len(world.model.bodies) == 80
+    assert len(world.model.bodies) == 2 * MANY
     assert (await world.store.verify_history()).broken_at is None
 
 
+@pytest.mark.timeout(240)
 async def test_forty_approvals_at_once_over_two_replicas_and_two_doors_are_one_decision(world: World):
     both = [await world.start(), await world.start()]
     await world.ask("crashloop")
@@ -98,6 +102,6 @@ async def in_state(world: World, state: State) -> int:
 
 
 async def owners_at_work(world: World) -> list[str]:
-    sql = text("SELECT lease_owner FROM resolution WHERE state = 'executing' AND lease_until > now()")
+    sql = text("SELECT coalesce(lease_owner, 'nobody') FROM resolution WHERE state = 'executing'")
     async with connected(world.store.engine) as connection:
         return list(await connection.scalars(sql))

@@ -118,8 +118,9 @@ class World:
     # --- what can be seen ----------------------------------------------------------------------------------------
 
     async def the_only(self) -> Overview:
-        (one,) = await self.store.history(HistoryFilter())
-        return one
+        found = await self.store.history(HistoryFilter())
+        assert len(found) == 1, [(one.resolution, await self.happened(one.resolution.id)) for one in found]
+        return found[0]
 
     async def until_state(self, state: State, *, seconds: float = 40) -> Overview:
         """Of the only resolution."""

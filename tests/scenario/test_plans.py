@@ -8,6 +8,7 @@ from bot.demo.model.scripts import demo_script
 from bot.demo.model.server import Turn
 from core import gathering
 from core.history import Happened
+from core.ports import HistoryFilter
 from core.resolution import State
 from tests.scenario.conftest import Play, buttons_of, playing
 
@@ -270,6 +271,23 @@ async def test_without_a_model_key_there_is_no_plan_and_the_card_says_why(databa
 
         assert "set ANTHROPIC_API_KEY" in json.dumps(card["blocks"])
         assert changes(play) == []
+
+
+async def test_those_who_waited_for_a_free_agent_are_planned_one_after_the_other(database_url):
+    async with playing(database_url, agents_at_once=1) as play:
+        await play.slack.command(play.ada, "/incident", "pause we look at something")
+        for name in ("at-limit", "wrong-image", "failing-fix", "at-limit"):
+            await play.ask(name)
+        found = play.stage.assembled.intake
+        async with asyncio.timeout(15):
+            while len([one for one in await found.history(HistoryFilter()) if one.resolution.epoch > 1]) < 4:
+                await asyncio.sleep(0.1)
+
+        await play.slack.command(play.ada, "/incident", "resume")
+
+        async with asyncio.timeout(30):
+            while len(await found.pending()) < 4:
+                await asyncio.sleep(0.1)
 
 
 async def test_no_planning_agent_starts_while_the_service_is_paused(play):

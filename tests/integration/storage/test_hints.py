@@ -8,20 +8,22 @@ from contextlib import asynccontextmanager
 import asyncpg
 from sqlalchemy import text
 
+from core.history import Entry, Happened
+from core.resolution import State
 from storage import hints
 from storage.database import connected
 from storage.store import PostgresStorage
 from tests.integration.storage.backends import terminate_unseen
-from tests.integration.storage.test_store import added
+from tests.integration.storage.test_store import ADA, added
 
 LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
 
 
 @asynccontextmanager
-async def listening(url: str) -> AsyncIterator[asyncio.Event]:
+async def listening(url: str, stop: hints.Stop = lambda _: None) -> AsyncIterator[asyncio.Event]:
     """The event is set at each waking; it is clear when this is entered."""
     woken = asyncio.Event()
-    task = asyncio.create_task(hints.listen(url, woken.set))
+    task = asyncio.create_task(hints.listen(url, woken.set, stop))
     try:
         await heard(woken)
         yield woken
@@ -50,6 +52,25 @@ async def test_what_was_recorded_wakes_the_listener_at_once(store, database_url)
         await added(store)
 
         await heard(woken, seconds=1)
+
+
+async def test_an_interrupt_and_a_cancellation_are_heard_by_their_ids_and_nothing_else_is(store, database_url):
+    stopped = []
+    async with listening(database_url, stopped.append) as woken:
+        one, two = await added(store), await added(store)
+        await heard(woken)
+        assert stopped == []
+
+        async with store.transaction() as tx:
+            assert await tx.ask_interrupt(one.id, by=ADA, reason="")
+        await heard(woken)
+
+        async with store.transaction() as tx:
+            cancelled = Entry(Happened.CANCELLED, two.id, ADA)
+            assert await tx.move(two, to=State.CANCELLED, because=cancelled)
+        await heard(woken)
+
+    assert stopped == [one.id, two.id]
 
 
 async def test_after_a_lost_connection_it_wakes_once_and_listens_again(store, database_url):

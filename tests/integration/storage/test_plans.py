@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import text
 
 from core.approval import ApprovalState
-from core.assessment import RiskAssessment
 from core.effects import Change
 from core.errors import LeaseLostError
 from core.execution import CommandRecord
@@ -15,6 +15,7 @@ from core.permit import PermittedLine, Precondition
 from core.resolution import State
 from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
+from storage.database import connected
 from tests.integration.storage.test_store import ADA, NOW, POD, added, claimed, executing, question
 
 LINE = PermittedLine(
@@ -68,10 +69,37 @@ async def test_a_planning_agent_counts_as_one_at_work_for_everybody_else(store):
     other = await executing(store)
     async with store.transaction() as tx:
         assert await tx.agents_at_work(other.id) == 0
-        await tx.save_assessment(one.id, RiskAssessment(RiskLevel.HIGH, (), "", (), ()))
+        await tx.append(Entry(Happened.PLANNING_STARTED, one.id))
     async with store.transaction() as tx:
         assert await tx.agents_at_work(other.id) == 1
         assert await tx.agents_at_work(one.id) == 1
+
+
+async def test_an_agent_counts_until_somebody_took_it_over_however_late_its_lease_is_renewed(store):
+    """A starved service renews late: meanwhile its agents work on, and others in their place would be too many."""
+    await added(store)
+    planning = await claimed(store)
+    at_work = await executing(store)
+    async with store.transaction() as tx:
+        await tx.append(Entry(Happened.PLANNING_STARTED, planning.id))
+    async with connected(store.engine) as connection:
+        await connection.execute(text("UPDATE resolution SET lease_until = now() - interval '1 second'"))
+
+    async with store.transaction() as tx:
+        assert await tx.agents_at_work(at_work.id) == 1
+        assert await tx.agents_at_work(planning.id) == 1
+
+
+async def test_who_let_go_of_a_planning_is_no_agent(store):
+    await added(store)
+    one = await claimed(store)
+    other = await executing(store)
+    async with store.transaction() as tx:
+        await tx.append(Entry(Happened.PLANNING_STARTED, one.id))
+    await store.release(one)
+
+    async with store.transaction() as tx:
+        assert await tx.agents_at_work(other.id) == 0
 
 
 async def test_a_revision_takes_the_place_of_the_permit_and_its_time(store):
