@@ -433,3 +433,16 @@ async def test_a_secret_that_somebody_writes_is_kept_nowhere(play):
     for shown in (json.dumps(status), json.dumps(card), told):
         assert secret not in shown
         assert "[redacted]" in shown
+
+
+async def test_the_policy_bounds_the_tokens_that_a_caller_may_ask_for(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\npeople:\n  token_limits:\n    - {caller: demo, at_most: 9000}\n")
+    async with playing(database_url, policy=policy) as play:
+        status, told = await play.post(f"{BASE}/resolve", CONTRACT | {"token_limit": 9001})
+        assert (status, told["field"]) == (400, "token_limit")
+        assert "at most 9000 for demo" in told["detail"]
+
+        answer = await asked(play)
+        _, told = await play.get(f"{BASE}/status/{answer['resolution_id']}")
+        assert told["token_usage"]["token_limit"] == 9000
