@@ -269,7 +269,8 @@ class Flow:
             await questions.close(tx, overview.question if overview else None, by=by, reason=questions.INTERRUPTED)
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
-            if resolution.auto_rollback and changes and "interrupt" in self.policy.undo_when:
+            cause = "error" if by is None else "interrupt"
+            if resolution.auto_rollback and changes and cause in self.policy.undo_when:
                 entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None, facts)
                 moved = await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0, summary=told)
             else:

@@ -24,7 +24,8 @@ ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
 UNDO_CAUSES = ("worse", "unchanged", "healing", "error", "timeout", "interrupt")
 """What an automatic rollback may start after: a verification's verdict, or how the run ended."""
 _SETTING = "here (INCIDENT_RESOLVER_TOKEN_LIMIT)"
-DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout", "interrupt"})
+DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout"})
+"""Not a person's interrupt, which ends as interrupted by the REST contract unless the policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
