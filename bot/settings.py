@@ -15,10 +15,21 @@ PREFIX = "INCIDENT_RESOLVER_"
 
 
 def default_data_folder() -> Path:
-    """As root a folder PostgreSQL's unprivileged child can enter, else the user's own."""
+    """As root a folder PostgreSQL's unprivileged child can enter, else the user's own.
+
+    InvalidInputError where the account has no home.
+    """
     if os.geteuid() == 0:
         return Path("/var/lib/incident-resolver")
-    return Path.home() / ".local" / "share" / "incident-resolver"
+    try:
+        home = Path.home()
+    except (RuntimeError, KeyError) as error:
+        raise InvalidInputError(
+            "This account has no home folder (HOME is not set, and it has no entry in /etc/passwd); set "
+            "INCIDENT_RESOLVER_DATA to a folder it may write to.",
+            field="INCIDENT_RESOLVER_DATA",
+        ) from error
+    return home / ".local" / "share" / "incident-resolver"
 
 
 class Settings(BaseSettings):

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from bot.keys import load_key
+from bot.configured import approval_engine, load_policy_file, make_data_folder, signing_key, snapshot_key
 from bot.rest import auth
 from bot.rest.app import rest_app, serve_rest
 from bot.rest.endpoints import Endpoints
@@ -46,8 +45,6 @@ from core.flow import Flow
 from core.history import Entry, Happened
 from core.intake import Intake
 from core.permits import choose_affected
-from core.policy.loading import load_policy
-from core.policy.policy import DEFAULT_POLICY, Policy
 from core.ports import Source
 from core.questions import Asking
 from core.resolution import ResolutionId
@@ -104,53 +101,12 @@ async def upgrade_tables(settings: Settings, url: str) -> None:
         await engine.dispose()
 
 
-def make_data_folder(data: Path) -> None:
-    """InvalidInputError where it cannot be made."""
-    try:
-        data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(
-            f"The folder {data} cannot be made ({error.strerror}); set INCIDENT_RESOLVER_DATA to one that can."
-        ) from error
-
-
-def load_policy_file(settings: Settings) -> Policy:
-    """The policy, the built-in one where no file is set. InvalidInputError names file, line and path."""
-    if settings.policy is None:
-        return DEFAULT_POLICY
-    try:
-        text = settings.policy.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"The policy file {settings.policy} cannot be read: {error}.") from error
-    return load_policy(text, str(settings.policy))
-
-
-def approval_engine(settings: Settings, policy: Policy) -> ApprovalEngine:
-    return ApprovalEngine(
-        default_timeout_seconds=settings.approval_timeout,
-        approvers=settings.approver_names,
-        policy=policy,
-        auto_rollback=settings.auto_rollback,
-    )
-
-
-def snapshot_key(settings: Settings) -> bytes:
-    given = settings.snapshot_key.get_secret_value() if settings.snapshot_key else None
-    return load_key("snapshot", given=given, data=settings.data, may_make=settings.database_url is None)
-
-
-def signing_key(settings: Settings) -> bytes:
-    given = settings.signing_key.get_secret_value() if settings.signing_key else None
-    return load_key("signing", given=given, data=settings.data, may_make=settings.database_url is None)
-
-
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What the command line's small commands need: no cluster, no Slack."""
+    """What the command line's small commands need: no cluster, no Slack, no snapshot."""
 
     intake: Intake
     keys: ApiKeys
-    resealing: Resealing
     store: PostgresStorage
 
 
@@ -160,11 +116,23 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         url = await using.enter_async_context(open_database(settings))
         await upgrade_tables(settings, url)
         store = await using.enter_async_context(
-            open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
+            open_storage(url, snapshot_key=None, lease_seconds=settings.lease_seconds)
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
+        yield Administration(intake, ApiKeys(store.engine), store)
+
+
+@asynccontextmanager
+async def open_resealing(settings: Settings) -> AsyncIterator[Resealing]:
+    key = snapshot_key(settings)
+    async with open_database(settings) as url:
+        await upgrade_tables(settings, url)
+        engine = open_engine(url)
+        try:
+            yield Resealing(engine, key)
+        finally:
+            await engine.dispose()
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:

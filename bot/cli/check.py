@@ -7,19 +7,11 @@ from dataclasses import dataclass
 
 import anthropic
 
+from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
 from bot.settings import Settings
 from bot.slack.connection import open_workspace
 from bot.slack.manifest import BOT_SCOPES
-from bot.wiring import (
-    TABLES,
-    approval_engine,
-    cluster_access,
-    load_policy_file,
-    open_sources,
-    signing_key,
-    snapshot_key,
-    tables_version,
-)
+from bot.wiring import TABLES, cluster_access, open_sources, tables_version
 from core.errors import ResolverError
 from core.resolution import ActionType, Request
 
