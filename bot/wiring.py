@@ -26,41 +26,24 @@ from bot.settings import Settings
 from bot.slack.buttons import Signer
 from bot.slack.cards import Rendering
 from bot.slack.door import SlackAccess, SlackDoor
+from bot.work import Surroundings, open_flow
 from bot.worker import Worker
-from core.agent.gateway import open_gateway
-from core.agent.profiles import agent_profiles
-from core.agent.prompts import framed_prompt
-from core.agent.runs import ClaudeAgents
 from core.approvals import ApprovalEngine
-from core.budget import TokenBudgetManager
 from core.cluster.access import Access, review_access
 from core.cluster.client import KubernetesCluster, open_cluster
 from core.cluster.runner import helm_path, kubectl_path
-from core.cluster.source import KubernetesSource
-from core.commands.gate import judge
-from core.context import ContextGatherer
 from core.errors import InvalidInputError, ResolverError, UnavailableError
-from core.executor import RemediationExecutor
-from core.flow import Flow
-from core.history import Entry, Happened
 from core.intake import Intake
-from core.permits import choose_affected
 from core.ports import Source
-from core.questions import Asking
-from core.resolution import ResolutionId
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
-from core.undoing import Undoing
-from core.usage import Usage
-from core.verification import Verifier
 from storage import hints, schema
 from storage.api_keys import ApiKeys
 from storage.cards import PostgresCards
 from storage.database import open_engine, translated
 from storage.embedded import open_embedded
 from storage.heartbeat import Heartbeat
-from storage.ledger import PostgresLedger
 from storage.snapshots import Resealing, Sweeper
 from storage.store import PostgresStorage, open_storage
 
@@ -209,7 +192,14 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         rollback = RollbackManager(cluster, store.update_snapshot_entries, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
-            _open_flow(settings, store=store, cluster=cluster, graph=graph, engine=engine, rollback=rollback)
+            open_flow(
+                Surroundings(settings, utc_now, new_id),
+                store=store,
+                cluster=cluster,
+                graph=graph,
+                engine=engine,
+                rollback=rollback,
+            )
         )
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
@@ -227,69 +217,6 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)
-
-
-@asynccontextmanager
-async def _open_flow(
-    settings: Settings,
-    *,
-    store: PostgresStorage,
-    cluster: KubernetesCluster,
-    graph: Graph,
-    engine: ApprovalEngine,
-    rollback: RollbackManager,
-) -> AsyncIterator[Flow]:
-    ledger = PostgresLedger(store.engine)
-
-    async def warn(resolution_id: ResolutionId, usage: Usage) -> None:
-        sentence = f"{usage.percent_used:g} % of the token limit is used ({usage.total_tokens:,} tokens)."
-        async with store.transaction() as tx:
-            await tx.append(Entry(Happened.BUDGET_WARNED, resolution_id, None, {"sentence": sentence}))
-
-    budget = TokenBudgetManager(
-        settings.token_limit,
-        settings.agent_token_limit,
-        ledger=ledger,
-        day_usd=settings.money_per_day_usd,
-        warn=warn,
-    )
-    key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else ""
-    async with AsyncExitStack() as using:
-        gateway = await using.enter_async_context(
-            open_gateway(upstream=settings.anthropic_base_url, key=key, budget=budget)
-        )
-        platform = await using.enter_async_context(open_platform(settings.platform_url))
-        gatherer = ContextGatherer(
-            [KubernetesSource(cluster, clock=utc_now), *platform, graph],
-            seconds_per_source=settings.source_seconds,
-            choose=choose_affected,
-        )
-        executor = RemediationExecutor(
-            store=store,
-            cluster=cluster,
-            agents=ClaudeAgents(gateway, has_key=bool(key)),
-            judge=partial(judge, programs=settings.programs, raises=engine.policy.command_raises),
-            profiles=agent_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
-            prompt=framed_prompt,
-            workspaces=settings.data / "workspaces",
-            clock=utc_now,
-            asking=Asking(engine.timeout_seconds, new_id, is_allowed=engine.policy.asks_uncovered),
-        )
-        yield Flow(
-            store=store,
-            ledger=ledger,
-            gatherer=gatherer,
-            policy=engine.policy,
-            engine=engine,
-            executor=executor,
-            verifier=Verifier(cluster, limit_seconds=settings.verify_seconds),
-            undoing=Undoing(store, gatherer, engine, rollback, new_id),
-            cluster=cluster,
-            memory=graph if graph.off_reason is None else None,
-            new_id=new_id,
-            agents_at_once=settings.agents_at_once,
-            day_usd=float(settings.money_per_day_usd),
-        )
 
 
 def _slack_door(

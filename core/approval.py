@@ -7,6 +7,9 @@ from datetime import datetime
 from core.permit import Permit
 from core.resolution import ApprovalId, Person, ResolutionId
 
+POLICY = Person("policy", "the policy")
+"""Who approves what needs no person."""
+
 
 class ApprovalState(enum.Enum):
     """A question is pending until one final decision, its deadline or a cancellation ends it."""

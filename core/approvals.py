@@ -81,7 +81,8 @@ class ApprovalEngine:
             raise StaleError(_already(approval))
         if now >= approval.deadline:
             raise StaleError(f"The question expired at {approval.deadline:%H:%M:%S} UTC; ask again.")
-        if answer.digest is not None and answer.digest != approval.permit.digest:
+        is_named = answer.digest is not None
+        if answer.digest != approval.permit.digest and (is_named or approval.permit.revision > 1):
             raise StaleError(f"The plan has changed, look again. The digest is {approval.permit.digest} now.")
         if answer.is_approval and approval.permit.policy_version != self.policy.version:
             raise StaleError("The policy has changed since this was asked; reject it, and ask again under the new one.")

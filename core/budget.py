@@ -26,16 +26,21 @@ class TokenBudgetManager:
         """What is kept back for last words."""
         return min(4_000, min(incident_limit, self.agent_limit) // 10)
 
-    def limits(self, incident_limit: int | None = None, *, is_last_word: bool = False) -> Limits:
-        """The limits of one incident; its own limit, if it has one, takes the place of the default."""
-        incident = incident_limit or self.incident_limit
-        kept = 0 if is_last_word else self.reserve_tokens(incident)
-        return Limits(incident, min(self.agent_limit, incident), self.day_usd, kept)
+    def limits(
+        self, incident_limit: int | None = None, *, agent_tokens: int | None = None, is_last_word: bool = False
+    ) -> Limits:
+        """The limits of one incident; its own limit, if it has one, takes the place of the default.
 
-    async def room(self, resolution_id: ResolutionId, *, incident_limit: int) -> int:
-        """Tokens not yet settled below the incident's limit, the reserve included."""
+        `agent_tokens` is the share of an agent that may not have as much as the others.
+        """
+        incident = incident_limit or self.incident_limit
+        agent = min(self.agent_limit, incident, agent_tokens or incident)
+        return Limits(incident, agent, self.day_usd, 0 if is_last_word else self.reserve_tokens(agent))
+
+    async def room(self, resolution_id: ResolutionId, *, limits: Limits) -> int:
+        """Tokens not yet settled below both limits, the reserve included."""
         usage = await self._ledger.usage(resolution_id)
-        return min(incident_limit, self.agent_limit) - usage.total_tokens
+        return min(limits.incident_tokens, limits.agent_tokens) - usage.total_tokens
 
     async def reserve(
         self, resolution_id: ResolutionId, *, agent: str, tokens: int, cost_usd: Decimal, limits: Limits

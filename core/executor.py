@@ -1,25 +1,22 @@
 """RemediationExecutor: lets an agent work inside a permit and says what came of it."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from core.briefing import brief
 from core.effects import Judged
-from core.errors import ResolverError
 from core.execution import AgentProfile, Outcome
 from core.findings import IncidentContext
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
 from core.questions import Asking, Questions
 from core.resolution import ActionType, Resolution
-from core.resources import Resource
-from core.snapshot import Manifest
 from core.toolbox import GatedToolbox
 from core.wall_clock import WallClock
-from core.workspace import context_text, read_workspace_file, write_workspace
+from core.workspace import read_workspace_file
 
 
 class Judge(Protocol):
@@ -52,9 +49,7 @@ class RemediationExecutor:
         """
         request = resolution.request
         folder = self.workspaces / resolution.id
-        text = context_text(request, context, permit)
-        objects = await self._objects(context)
-        await asyncio.to_thread(write_workspace, folder, text=text, objects=objects)
+        text = await brief(self.cluster, folder, request=request, context=context, permit=permit)
         profile = self.profiles[request.action_type]
         wall_clock = WallClock(profile.wall_clock_seconds)
         toolbox = GatedToolbox(
@@ -92,15 +87,3 @@ class RemediationExecutor:
         if self.asking is None:
             return None
         return Questions(resolution=resolution, permit=permit, store=self.store, clock=self.clock, asking=self.asking)
-
-    async def _objects(self, context: IncidentContext) -> list[tuple[Resource, Manifest]]:
-        """The affected objects as they are; one that cannot be read is left out, the agent can still ask for it."""
-        found: list[tuple[Resource, Manifest]] = []
-        for workload in context.affected:
-            try:
-                manifest = await self.cluster.read(workload.resource)
-            except ResolverError:
-                continue
-            if manifest is not None:
-                found.append((workload.resource, manifest))
-        return found

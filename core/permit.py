@@ -148,6 +148,8 @@ class Permit:
     ends_at: datetime
     policy_version: str = "default"
     lines: tuple[PermittedLine, ...] = ()
+    revision: int = 1
+    """Counts what was put to people under one question; an older answer has another digest and fits no newer one."""
 
     @property
     def targets(self) -> tuple[Resource, ...]:

@@ -3,7 +3,7 @@
 Implemented by storage, core.cluster, core.agent and core.sources, and by the fakes of the tests.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from core.helm_releases import Release
 from core.history import Entry, RecordedEntry
 from core.overview import Overview, Pause
 from core.permit import Permit
+from core.plan import Proposal
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
 from core.resources import Resource, Workload
 from core.snapshot import Manifest, Snapshot, SnapshotEntry, Touched, UndoReport
@@ -140,8 +141,9 @@ class Toolbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentTask:
-    """One agent run. `agent` names its budget ("executor"); `token_limit` is the resolution's, in tokens.
+    """One agent run. `agent` names its budget ("executor", "planner", "reporter").
 
+    `token_limit` is the resolution's, `agent_tokens` this agent's share of it where it has one of its own, in tokens.
     `prompt` frames foreign text as data. `clock` limits the run instead of the profile, where something stops it.
     """
 
@@ -152,15 +154,29 @@ class AgentTask:
     folder: Path
     token_limit: int = 100_000
     clock: WallClock | None = None
+    agent_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalAnswer:
+    """What came of a proposal. `is_final`: taken, or refused for the last time; the agent's work ends here."""
+
+    answer: ToolAnswer
+    is_final: bool
+
+
+Propose = Callable[[Proposal], Awaitable[ProposalAnswer]]
+"""What the planning agent's `propose` tool calls back into."""
 
 
 class Agents(Protocol):
     """The door to the Claude Agent SDK."""
 
-    async def run(self, task: AgentTask, toolbox: Toolbox) -> Outcome:
+    async def run(self, task: AgentTask, toolbox: Toolbox, *, propose: Propose | None = None) -> Outcome:
         """Runs to an end; cancelling it kills the agent and its children within 2 s.
 
-        Never raises for API failures: those are an Outcome "failed" whose output says what was seen and what to do.
+        `propose` belongs to profiles with that tool. Never raises for API failures: those are an Outcome "failed" whose
+        output says what was seen and what to do.
         """
 
 
@@ -236,6 +252,9 @@ class Transaction(Protocol):
         self, approval_id: ApprovalId, *, state: ApprovalState, by: Person | None, reason: str | None
     ) -> None: ...
 
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        """Puts another permit to people under the same question, which must be pending; answers to it begin anew."""
+
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         """Sets interrupt_by where none is set; False if one is."""
 
@@ -250,8 +269,8 @@ class Transaction(Protocol):
 
     async def pause(self) -> Pause | None: ...
 
-    async def agents_at_work(self) -> int:
-        """Resolutions now executing, over all replicas; locks the count until the transaction ends."""
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        """Resolutions now executing or planning but this one, over all replicas; locks the count until the end."""
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
         """Those of the resolutions that execute, verify or roll back now, without the one named.
@@ -306,7 +325,7 @@ class Store(Protocol):
         """Counts an attempt, gives the lease back and wakes it later."""
 
     async def is_held(self, resolution: Resolution) -> bool:
-        """Whether this epoch still holds the lease, by the database's clock."""
+        """Whether this epoch still holds the lease, in this state, by the database's clock."""
 
     async def stop_asked(self, resolution_id: ResolutionId) -> tuple[Person, str] | None:
         """Who asked to interrupt, and why."""

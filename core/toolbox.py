@@ -148,6 +148,8 @@ class GatedToolbox:
         foresight = await self._foresee(judged)
         told = ". ".join(loss.sentence for loss in foresight.losses)
         line = await permitted_line(judged, self.cluster, undo=told)
+        for one in foresight.touched:
+            _check_is_shown(line, one)
         return line, max(line.verdict, foresight.least_risk)
 
     async def _foresee(self, judged: Judged) -> Foresight:
@@ -206,6 +208,8 @@ class GatedToolbox:
 
         What this run itself has changed before is not held against the first permit.
         """
+        if line is not None:
+            _check_is_shown(line, touched)
         rules = [rule for effect in judged.effects if (rule := self.permit.rule_for(effect)) is not None]
         approved = line.targets if line is not None else tuple(rule.target for rule in rules)
         for one in approved:
@@ -276,3 +280,15 @@ class GatedToolbox:
             asked_at=self.clock(),
         )
         return await self.store.add_command(self.resolution, record)
+
+
+def _check_is_shown(line: PermittedLine, touched: Touched) -> None:
+    """What the API server would write is what people are shown by name; ResolverError where the two do not agree.
+
+    What goes along with a deletion belongs to what is deleted.
+    """
+    shown = next((one for one in line.targets if one == touched.target), None)
+    if shown is None and not touched.is_deleted:
+        raise ResolverError(f"it would change {touched.target} too, which the line does not name.")
+    if shown is not None and shown.uid is None and touched.before is not None:
+        raise ResolverError(f"{touched.target} exists by now; it was to be made.")

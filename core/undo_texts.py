@@ -1,17 +1,19 @@
 """What an undo says to people: sentences and the equivalent kubectl lines. Pure; of a Secret never a value."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 
 from core import owners, recreation
 from core.helm_releases import Release
-from core.redaction import redact
+from core.redaction import MARK, redact
 from core.resources import Resource
 from core.snapshot import Manifest
 from core.undo_rules import Clash
 
 _SHOWN_FIELDS = 5
+_NAMES = 3
 _SHOWN_LENGTH = 80
 _PATCH_LENGTH = 1_000
 _STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
@@ -80,7 +82,9 @@ def conflict(target: Resource, clashes: Sequence[Clash], *, live: Manifest, scal
         if target.kind == "Secret":
             shown.append(clash.field)
         else:
-            shown.append(f"{clash.field} (ours {_short(clash.ours)}, now {_short(clash.theirs)})")
+            shown.append(
+                f"{clash.field} (ours {_shown(clash.field, clash.ours)}, now {_shown(clash.field, clash.theirs)})"
+            )
     who = owners.GITOPS.get(owners.managed_by(live) or "")
     told = f"Somebody changed {target} since, nothing is overwritten: {', '.join(shown)}."
     if who is not None:
@@ -115,6 +119,13 @@ def readiness(target: Resource, live: Manifest | None) -> str:
         return ""
     wanted = recreation.wanted_replicas(live)
     return f" {target}: {recreation.ready_replicas(live)} of {wanted} ready."
+
+
+def _shown(field: str, value: object) -> str:
+    """The value, unless it or any name on the way to it says that it is a secret."""
+    text = redact(str(value))
+    names = re.findall(r"[\w-]+", field)[-_NAMES:]
+    return MARK if any(redact(f"{name}={text}") != f"{name}={text}" for name in names) else _short(text)
 
 
 def _short(value: object) -> str:

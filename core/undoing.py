@@ -9,9 +9,10 @@ from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
 from core.effects import Change
-from core.errors import LeaseLostError, ResolverError
+from core.errors import ResolverError
 from core.evidence import keep_evidence
 from core.history import Entry, Happened
+from core.moving import held
 from core.overview import Overview
 from core.permit import Permit, PermitRule
 from core.ports import Store
@@ -57,7 +58,7 @@ class Undoing:
             return
         async with self.store.transaction() as tx:
             entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None)
-            _held(await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0))
+            held(await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0))
 
     async def _ask(
         self, resolution: Resolution, snapshot: Snapshot, beyond: list[SnapshotEntry], told: list[str]
@@ -132,7 +133,7 @@ class Undoing:
         async with self.store.transaction() as tx:
             await tx.save_undo(resolution.id, report)
             entry = Entry(what, resolution.id, None, {"steps": steps, "summary": summary})
-            _held(await tx.move(resolution, to=to, because=entry, summary=summary))
+            held(await tx.move(resolution, to=to, because=entry, summary=summary))
 
     async def _approval(self, resolution: Resolution, snapshot: Snapshot) -> Approval:
         """The permit this rollback runs under: one that people approved lately, or the one the first question gave."""
@@ -192,8 +193,3 @@ def _beyond(permit: Permit, snapshot: Snapshot) -> frozenset[int]:
     """The entries that this permit lets be made again."""
     again = {(rule.target, rule.target.uid) for rule in permit.rules if rule.change is Change.MAKE_AGAIN}
     return frozenset(entry.seq for entry in snapshot.entries if (entry.target, entry.target.uid) in again)
-
-
-def _held(moved: bool) -> None:  # noqa: FBT001  the one positional answer of move()
-    if not moved:
-        raise LeaseLostError("Another worker moved this resolution.")

@@ -36,6 +36,14 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether a step's check holds, with a sentence per workload."""
+
+    holds: bool
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verifier:
     """Looks every `seconds_between` until all are healthy and stay so for `steady_seconds`, or the limit has passed.
 
@@ -66,6 +74,15 @@ class Verifier:
                 if verdict.health is not Health.HEALING:
                     return verdict
         return verdict
+
+    async def check(self, before: Sequence[Workload], *, is_whole: bool, stop: Stop) -> "Checked":
+        """Between the steps of a plan: whether all are healthy (`is_whole`), or else none is worse than `before`."""
+        if is_whole:
+            verdict = await self.verify(before, stop=stop)
+            return Checked(verdict.is_healthy, verdict.sentences)
+        is_stopped = await self._is_stopped(stop, self.steady_seconds)
+        verdict, _ = await self._look(before)
+        return Checked(verdict.health is not Health.WORSE and not is_stopped, verdict.sentences)
 
     async def _settled(self, targets: Sequence[Workload], stop: Stop) -> Verdict:
         """Healthy twice, `steady_seconds` apart, with the same number of restarts."""

@@ -29,7 +29,7 @@ class Executions:
 
     async def add_command(self, resolution: Resolution, record: CommandRecord) -> int:
         async with connected(self.engine) as connection:
-            await _require_lease(connection, resolution)
+            await _require_lease(connection, resolution, states=("executing", "gathering"))
             seq = await connection.scalar(
                 text("SELECT coalesce(max(seq), 0) + 1 FROM command WHERE resolution_id = CAST(:id AS uuid)"),
                 {"id": resolution.id},
@@ -83,7 +83,7 @@ class Executions:
 
     async def add_snapshot_entries(self, resolution: Resolution, entries: Sequence[SnapshotEntry]) -> SnapshotId:
         async with connected(self.engine) as connection:
-            await _require_lease(connection, resolution)
+            await _require_lease(connection, resolution, states=("executing",))
             await _require_sole_writer(connection, resolution, [entry.target for entry in entries])
             snapshot_id = await self._snapshot_id(connection, resolution)
             await connection.execute(
@@ -194,14 +194,17 @@ class Executions:
         )
 
 
-async def _require_lease(connection: AsyncConnection, resolution: Resolution) -> None:
-    """Locks the row: a lease that is lost, or that nobody renews any more, may write no fact of an execution."""
+async def _require_lease(connection: AsyncConnection, resolution: Resolution, *, states: tuple[str, ...]) -> None:
+    """Locks the row: a lease that is lost, or that nobody renews any more, may write no fact of an execution.
+
+    Planning reads while the resolution is gathering; only an execution takes snapshots.
+    """
     held = await connection.scalar(
         text(
             "SELECT 1 FROM resolution WHERE id = CAST(:id AS uuid) AND epoch = :epoch AND lease_until > now()"
-            " AND interrupt_by IS NULL AND state = 'executing' FOR UPDATE"
+            " AND interrupt_by IS NULL AND state = ANY(:states) FOR UPDATE"
         ),
-        {"id": resolution.id, "epoch": resolution.epoch},
+        {"id": resolution.id, "epoch": resolution.epoch, "states": list(states)},
     )
     if held is None:
         raise LeaseLostError("This run may change nothing any more: it was stopped, or another worker took it over.")

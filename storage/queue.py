@@ -49,9 +49,9 @@ class LeaseQueue:
             await connection.execute(text(sql), values)
 
     async def is_held(self, resolution: Resolution) -> bool:
-        sql = f"SELECT 1 FROM resolution {_MINE} AND lease_until > now()"
+        sql = f"SELECT 1 FROM resolution {_MINE} AND state = :state AND lease_until > now()"
         async with connected(self.engine) as connection:
-            values = {"id": resolution.id, "epoch": resolution.epoch}
+            values = {"id": resolution.id, "epoch": resolution.epoch, "state": resolution.state.value}
             return await connection.scalar(text(sql), values) is not None
 
     async def stop_asked(self, resolution_id: ResolutionId) -> tuple[Person, str] | None:

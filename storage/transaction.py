@@ -221,6 +221,19 @@ class PostgresTransaction:
             id=approval_id,
         )
 
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        await self._run(
+            """
+            UPDATE approval SET permit = CAST(:permit AS jsonb), digest = :digest, asked_at = clock_timestamp(),
+                   deadline = :deadline
+            WHERE id = CAST(:id AS uuid) AND state = 'pending'
+            """,
+            id=approval_id,
+            permit=to_json(permit),
+            digest=permit.digest,
+            deadline=deadline,
+        )
+
     async def ask_interrupt(self, resolution_id: ResolutionId, *, by: Person, reason: str) -> bool:
         asked = await self._run(
             """
@@ -256,9 +269,14 @@ class PostgresTransaction:
         found = await self._run("SELECT pause::text AS pause FROM service WHERE id = 1 FOR SHARE")
         return from_json(Pause, found.scalar_one())
 
-    async def agents_at_work(self) -> int:
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        """A resolution that gathers and was assessed is planning."""
         await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
-        found = await self._run("SELECT count(*) FROM resolution WHERE state = 'executing' AND lease_until > now()")
+        found = await self._run(
+            "SELECT count(*) FROM resolution WHERE lease_until > now() AND id <> CAST(:id AS uuid)"
+            " AND (state = 'executing' OR (state = 'gathering' AND assessment IS NOT NULL))",
+            id=besides,
+        )
         return int(found.scalar_one())
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:

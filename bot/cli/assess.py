@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, NoReturn, TextIO
 
 from core.commands.gate import KNOWN_PROGRAMS, judge
 from core.effects import Judged
@@ -105,16 +106,28 @@ def _rest_dropped(lines: BinaryIO) -> bytes:
 
 def _answer(line: bytes, gate: Callable[[str], Judged]) -> dict[str, object]:
     try:
-        given = json.loads(line)
+        given = json.loads(line, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
-        return _error(None, f"no JSON, or longer than {_LONGEST_LINE} bytes")
+        return _error(None, f"The line is no JSON, or longer than {_LONGEST_LINE:,} bytes.")
     if not isinstance(given, dict):
-        return _error(None, 'not {"id": …, "command": "…"}')
+        return _error(None, 'The line is not {"id": …, "command": "…"}.')
     if not isinstance(given.get("command"), str):
-        return _error(given.get("id"), 'there is no "command", or it is no text')
+        return _error(given.get("id"), 'There is no "command", or it is no text.')
     judged = gate(given["command"])
     return {"id": given.get("id"), "risk": judged.verdict, "rule": judged.rule, "reason": judged.reason}
 
 
 def _error(line_id: object, sentence: str) -> dict[str, object]:
-    return {"id": line_id, "risk": "DENY", "rule": "R1h", "reason": f"The input is {sentence}.", "error": sentence}
+    return {"id": line_id, "risk": "DENY", "rule": "R1h", "reason": sentence, "error": sentence}
+
+
+def _no_number(name: str) -> NoReturn:
+    """NaN and Infinity are no JSON, and an answer that repeated them as its id would be none."""
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        _no_number(text)
+    return number

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from bot.rest.endpoints import BASE
 from bot.rest.models import ApproveBody, InterruptBody, ResolveBody, RollbackBody
+from core.plan import StepState
 from core.resolution import ActionType, State
 
 _REF = "#/components/schemas/"
@@ -144,6 +145,18 @@ def _answers() -> dict[str, Any]:
     status = {"enum": [one.value for one in State]}
     resource = _object(("kind", "name", "namespace"), kind=_TEXT, name=_TEXT, namespace=_maybe(_TEXT))
     texts = {"type": "array", "items": _TEXT}
+    planned = _object(
+        ("command", "risk", "rule", "targets", "diff", "check", "undo", "state"),
+        command=_TEXT,
+        risk={"enum": ["MEDIUM", "HIGH", "CRITICAL"]},
+        rule=_TEXT,
+        targets={"type": "array", "items": resource},
+        diff=_TEXT,
+        check=_TEXT,
+        undo=_TEXT,
+        state={"enum": [one.value for one in StepState]},
+    )
+    plan = _object(("revision", "steps"), revision={"type": "integer"}, steps={"type": "array", "items": planned})
     resolve = {
         "resolution_id": _TEXT,
         "status": status,
@@ -154,6 +167,7 @@ def _answers() -> dict[str, Any]:
         "estimated_impact": _maybe(_TEXT),
         "mitigation_steps": texts,
         "affected_resources": {"type": "array", "items": resource},
+        "plan": _maybe(plan),
     }
     usage = _object(
         ("total_tokens", "cost_usd", "percent_used"),

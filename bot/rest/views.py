@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from core.approval import Approval, ApprovalState, Subject
+from core.approval import POLICY, Approval, ApprovalState, Subject
 from core.findings import Gap
-from core.flow import POLICY
 from core.overview import Overview
 from core.permit import PermittedLine
+from core.plan import StepState, check_words, step_states
 from core.redaction import redact
-from core.resolution import State
+from core.resolution import OPEN_STATES, State
 from core.snapshot import UndoReport
 
 Json = Mapping[str, Any]
@@ -33,6 +33,7 @@ def resolve_view(overview: Overview) -> dict[str, Any]:
             for one in (assessment.affected if assessment else ())
         ],
         "gaps": [_gap(one) for one in overview.gaps],
+        "plan": _plan(overview),
         "message": overview.resolution.summary,
     }
 
@@ -143,6 +144,35 @@ def _first_question(overview: Overview) -> Approval | None:
     """Put to people; what policy approved by itself is none."""
     asked = [one for one in overview.approvals if one.subject is Subject.RESOLUTION and one.decided_by != POLICY]
     return asked[0] if asked else None
+
+
+def _plan(overview: Overview) -> dict[str, Any] | None:
+    """The exact lines people are asked about, or were; None where the permit has rules instead."""
+    asked = [one for one in overview.approvals if one.subject is Subject.RESOLUTION and one.permit.lines]
+    if not asked:
+        return None
+    permit = asked[-1].permit
+    is_over = overview.resolution.state not in OPEN_STATES - {State.VERIFYING, State.ROLLING_BACK}
+    states = step_states(permit.lines, overview.commands, is_over=is_over)
+    return {
+        "revision": permit.revision,
+        "steps": [_step(line, state) for line, state in zip(permit.lines, states, strict=True)],
+    }
+
+
+def _step(line: PermittedLine, state: StepState) -> dict[str, Any]:
+    return {
+        "command": line.line,
+        "risk": line.verdict.value,
+        "rule": line.rule,
+        "targets": [
+            {"kind": one.kind, "name": one.name, "namespace": one.namespace, "uid": one.uid} for one in line.targets
+        ],
+        "diff": line.diff,
+        "check": check_words(line.check),
+        "undo": line.undo,
+        "state": state.value,
+    }
 
 
 def _decision(approval: Approval | None) -> dict[str, Any] | None:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.slack import buttons, sizes, words
+from bot.slack import buttons, plans, sizes, words
 from bot.slack.buttons import Signer
 from bot.slack.text import escaped, inline_code, one_line, plain
-from core.approval import Approval, ApprovalState
+from core.approval import POLICY, Approval, ApprovalState
 from core.execution import CommandRecord
-from core.flow import POLICY
 from core.overview import Overview
 from core.redaction import redact
 from core.resolution import State
@@ -28,19 +27,13 @@ _PENDING_LEAD, _LEAD = "*If approved, the agent may*", "*The agent may*"
 _UNDOABLE = frozenset({State.COMPLETED, State.FAILED, State.INTERRUPTED, State.ROLLBACK_FAILED})
 _ASKABLE = frozenset({State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED})
 _RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
-_ENDED_WITH_SUMMARY = frozenset(
-    {
-        State.COMPLETED,
-        State.FAILED,
-        State.INTERRUPTED,
-        State.CANCELLED,
-        State.REJECTED,
-        State.EXPIRED,
-        State.ROLLING_BACK,
-        State.ROLLED_BACK,
-        State.ROLLBACK_FAILED,
-    }
-)
+_ENDED_WITH_SUMMARY = frozenset(State) - {
+    State.GATHERING,
+    State.AWAITING_APPROVAL,
+    State.APPROVED,
+    State.EXECUTING,
+    State.VERIFYING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +66,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
         _header(overview),
         *_pause(overview),
         *_waiting(overview),
+        *plans.revision_blocks(overview),
         _facts(overview),
         *_request(overview),
         *_risk(overview),
@@ -86,7 +80,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_ROLLBACK_LEAD, _PENDING_LEAD, _LEAD))
+    sizes.fit(blocks, last=(_ROLLBACK_LEAD, _PENDING_LEAD, _LEAD, plans.STEP_LEAD))
     return Card(card_sentence(overview), blocks)
 
 
@@ -95,7 +89,11 @@ def card_sentence(overview: Overview) -> str:
     resolution = overview.resolution
     sign, _ = words.STATES[resolution.state]
     level = f" Risk: {overview.assessment.level.value}." if overview.assessment else ""
-    return escaped(f"{sign} {words.state_words(resolution)}: {_title(overview)}.{level}", 300)
+    return escaped(f"{sign} {_state_words(overview)}: {_title(overview)}.{level}", 300)
+
+
+def _state_words(overview: Overview) -> str:
+    return "Planning" if plans.is_planning(overview) else words.state_words(overview.resolution)
 
 
 def _title(overview: Overview) -> str:
@@ -109,7 +107,7 @@ def _title(overview: Overview) -> str:
 
 def _header(overview: Overview) -> Block:
     sign, _ = words.STATES[overview.resolution.state]
-    state = f"{sign} {words.state_words(overview.resolution)}"
+    state = f"{sign} {_state_words(overview)}"
     if overview.question is not None:
         state = "✋ Answer needed in the thread"
     return {
@@ -185,16 +183,22 @@ def _risk(overview: Overview) -> list[Block]:
 def _permit(overview: Overview, rendering: Rendering) -> list[Block]:
     """What is approved, in words; before the decision also that its undo is approved along with it."""
     approval = overview.approval
+    if plans.is_planning(overview):
+        return plans.planning_blocks()
     if approval is None or not (_is_before_work(overview) or overview.rollback_question):
         return []
     if overview.rollback_question:
         return [_section(f"{_ROLLBACK_LEAD}\n{_bullets(_rules(approval), limit=10)}")]
     if overview.resolution.state is State.EXPIRED:
         return [_section(f"{_EXPIRED_LEAD}\n{_bullets(approval.permit.sentences(), limit=10)}")]
-    lead = _PENDING_LEAD if approval.state is ApprovalState.PENDING else _LEAD
-    undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
-    cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
-    blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}{cost}")]
+    is_pending = approval.state is ApprovalState.PENDING
+    if approval.permit.lines:
+        blocks = plans.question_blocks(overview, approval.permit, is_pending=is_pending)
+    else:
+        lead = _PENDING_LEAD if is_pending else _LEAD
+        undo = "\nThe undo of exactly this change is approved along with it." if approval.permit.rules else ""
+        cost = f"\nIt may use at most {words.counted(approval.permit.token_limit, 'token')}."
+        blocks = [_section(f"{lead}\n{_bullets(approval.permit.sentences(), limit=10)}{undo}{cost}")]
     if approval.state is ApprovalState.PENDING and rendering.why_nobody:
         blocks.append(_section(f"⚠️ {escaped(rendering.why_nobody, 400)}"))
     return blocks
@@ -218,7 +222,12 @@ def _gaps(overview: Overview) -> list[Block]:
 
 
 def _work(overview: Overview) -> list[Block]:
-    if overview.resolution.state in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED} or not overview.commands:
+    state, approval = overview.resolution.state, overview.approval
+    if state in {State.AWAITING_APPROVAL, State.APPROVED}:
+        return []
+    if approval is not None and approval.permit.lines and not _is_before_work(overview):
+        return plans.progress_blocks(overview, approval.permit) if approval.state is ApprovalState.APPROVED else []
+    if not overview.commands:
         return []
     shown = overview.commands[-SHOWN_COMMANDS:]
     earlier = len(overview.commands) - len(shown)
@@ -309,13 +318,7 @@ def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
     if approval is not None and (resolution.state is State.AWAITING_APPROVAL or overview.rollback_question):
         digest = approval.permit.digest
         approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, approval.id, digest), "primary")
-        where = f"namespace {resolution.request.namespace} of cluster {overview.cluster_name}"
-        told = (
-            f"{_title(overview)}, in {where}.\nThe agent starts at once and may do what the card lists, nothing else."
-        )
-        if overview.rollback_question:
-            told = "; ".join(_rules(approval))
-        approve["confirm"] = _confirm("Approve this?", told, "Approve")
+        approve["confirm"] = _confirm("Approve this?", _consequence(overview, approval), "Approve")
         elements += [
             approve,
             _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, approval.id, digest), "danger"),
@@ -330,6 +333,18 @@ def _actions(overview: Overview, rendering: Rendering) -> list[Block]:
         elements.append(_button("Ask again", buttons.ASK_AGAIN, signer.value(buttons.ASK_AGAIN, resolution.id)))
     elements.append(_button("Details", buttons.DETAILS, signer.value(buttons.DETAILS, resolution.id)))
     return [{"type": "actions", "elements": elements}]
+
+
+def _consequence(overview: Overview, approval: Approval) -> str:
+    """What an approval sets off, for the last question before it."""
+    if overview.rollback_question:
+        return "; ".join(_rules(approval))
+    where = f"namespace {overview.resolution.request.namespace} of cluster {overview.cluster_name}"
+    told = f"{_title(overview)}, in {where}.\n"
+    if approval.permit.lines:
+        count = words.counted(len(approval.permit.lines), "line")
+        return f"{told}The service runs the plan's {count} at once, exactly as the card shows, and nothing else."
+    return f"{told}The agent starts at once and may do what the card lists, nothing else."
 
 
 def _button(label: str, action_id: str, value: str, style: str | None = None) -> Block:

@@ -123,7 +123,7 @@ class Clerk:
                 if found.resolution.snapshot_id is None:
                     raise NotFoundError("It changed nothing, so there is nothing to roll back.")
                 await self.intake.rollback(found.resolution.snapshot_id, by=actor.person)
-                return "↩️ Rolling back; the thread says what was put back."
+                return "↩️ Looking at what that undoes; the thread says what was put back, or the card asks first."
             case PauseAll(reason=reason):
                 await self.intake.pause(by=actor.person, reason=reason)
                 return "⏸️ Paused: nothing new starts, anywhere. Agents at work go on; interrupt them one by one."

@@ -19,9 +19,10 @@ def _line(overview: Overview) -> str:
     request = resolution.request
     sign, _ = words.STATES[resolution.state]
     level = f" · {overview.assessment.level.value}" if overview.assessment else ""
+    waits = " · ✋ *waits for an answer in its thread*" if overview.question else ""
     return (
         f"{sign} `{resolution.id[:8]}` {words.state_words(resolution)} · {request.action_type.value} in "
-        f"{escaped(request.namespace, 70)}{level} · {words.time_token(resolution.created_at)} · "
+        f"{escaped(request.namespace, 70)}{level}{waits} · {words.time_token(resolution.created_at)} · "
         f"{one_line(request.action_description, 80)}"
     )
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bot.slack import buttons, cards, questions, words
+from bot.slack import buttons, cards, plans, questions, words
 from bot.slack.buttons import Signer
 from bot.slack.text import code, escaped, inline_code, one_line, plain
 from core.approval import Approval, Subject
@@ -116,6 +116,7 @@ def _permit(overview: Overview) -> list[View]:
     blocks = [
         _section(f"*The permit*\n{_bullets(sentences[:_BULLETS])}"),
         *([_section(_bullets(sentences[_BULLETS:]))] if len(sentences) > _BULLETS else []),
+        *plans.details_blocks(permit),
         _section(
             f"At most {permit.token_limit:,} tokens, to be started until {words.time_token(permit.ends_at)}.\n"
             f"Digest {inline_code(permit.digest)}"
@@ -170,8 +171,10 @@ def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotI
         + (f"\n{inline_code(step.command, 200)}" if step.status == "success" else "")
         for step in report.steps[:40]
     ]
-    has_something = any(step.status == "success" for step in report.steps)
-    if not has_something:
+    has_something = bool(report.beyond) or any(step.status == "success" for step in report.steps)
+    if report.beyond:
+        lead = "Part of it goes beyond undoing its own change: that is asked on the card before anything is done."
+    elif not has_something:
         lead = "There is nothing that can be put back."
     elif report.is_success:
         lead = "This was checked against the API server; nothing has been changed yet."
@@ -183,7 +186,7 @@ def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotI
         "callback_id": buttons.ROLLBACK_FORM,
         "private_metadata": json.dumps({"value": value, "channel": place[0], "ts": place[1]}),
         "title": _plain("Roll back"),
-        **({"submit": _plain("Roll back")} if has_something else {}),
+        **({"submit": _plain("Ask" if report.beyond else "Roll back")} if has_something else {}),
         "close": _plain("Back"),
         "blocks": [_section(lead), *[_section(one) for one in told]],
     }

@@ -14,6 +14,8 @@ SHOWN_TARGETS = 8
 SHOWN_FIELDS = 6
 _LINE_LIMIT = 2_500
 _LEAD = "*The agent wants to run, once and exactly this*"
+_PAST_LEAD = "*The agent wanted to run, once and exactly this*"
+_MAY_RUN = frozenset({ApprovalState.PENDING, ApprovalState.APPROVED})
 _HEADERS = {
     ApprovalState.PENDING: "✋ Answer needed · may this line run?",
     ApprovalState.APPROVED: "👍 Approved · this line may run once",
@@ -29,13 +31,13 @@ def question_card(overview: Overview, question: Approval, rendering: Rendering, 
     is_open = question.state is ApprovalState.PENDING
     blocks = [
         _header(_HEADERS[question.state]),
-        _section(f"{_LEAD}\n{code(redact(line.line), _LINE_LIMIT)}"),
+        _section(f"{_LEAD if is_open else _PAST_LEAD}\n{code(redact(line.line), _LINE_LIMIT)}"),
         *([_section(f"⚠️ *Asked again, since it changed meanwhile*\n{one_line(why, 600)}")] if is_open and why else []),
         _facts(overview, question, line),
         _section(f"*It changes*\n{_targets(line)}"),
         *_fields_now(line),
         *_files(line),
-        _section(_undo(line)),
+        *([_section(_undo(line))] if question.state in _MAY_RUN else []),
         *([_section(f"⚠️ {escaped(rendering.why_nobody, 400)}")] if is_open and rendering.why_nobody else []),
         *([] if is_open else [_context(cards.decision_words(question))]),
         _footer(overview, question, rendering),
@@ -43,7 +45,7 @@ def question_card(overview: Overview, question: Approval, rendering: Rendering, 
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"question-{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_LEAD,))
+    sizes.fit(blocks, last=(_LEAD, _PAST_LEAD))
     return Card(question_sentence(question), blocks)
 
 

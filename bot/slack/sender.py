@@ -25,6 +25,7 @@ _NOT_HERE = frozenset({"channel_not_found", "not_in_channel", "is_archived", "re
 _NO_THREAD = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found", "cannot_reply_to_message"})
 _LASTING = _NOT_HERE | {"invalid_auth", "token_revoked", "account_inactive", "missing_scope"}
 _LOOKED_THROUGH = 200
+_QUESTIONS = frozenset({Happened.QUESTION_ASKED, Happened.QUESTION_ENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,7 @@ class CardSender:
 
     async def _replies(self, progress: "_Progress", overview: Overview) -> None:
         slot = progress.slot
-        later = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
-        entries = [one for one in later if one.seq <= overview.history_seq]
+        entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
         if not entries:
             return
         root = str(slot.reply_to or slot.ts)
@@ -135,7 +135,9 @@ class CardSender:
         self, progress: "_Progress", overview: Overview, entries: Sequence[RecordedEntry], *, root: str
     ) -> None:
         slot = progress.slot
-        await self._end_questions(slot, root, entries, overview)
+        if any(one.entry.what in _QUESTIONS for one in entries):  # they may be newer than what the card was drawn from
+            overview = await self.store.overview(slot.resolution_id) or overview
+            await self._end_questions(slot, root, entries, overview)
         done = await self._posted_already(slot, root) if slot.is_uncertain else slot.thread_seq
         for reply in thread.replies([one for one in entries if one.seq > done], overview, self.rendering):
             await self.client.chat_postMessage(

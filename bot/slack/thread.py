@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.slack import buttons, sizes, words
+from bot.slack import buttons, plans, sizes, words
 from bot.slack.cards import Rendering
 from bot.slack.questions import question_card
 from bot.slack.text import code, escaped, inline_code
@@ -117,7 +117,12 @@ def line(recorded: RecordedEntry) -> str:
             return f"👍 *Approved* by {who} {words.time_token(recorded.at)}.{_because(facts)}"
         case Happened.EXECUTION_STARTED:
             left_out = _texts(facts, "left_out")
-            return "⚙️ The agent starts." + (f" Left out: {' '.join(left_out)}" if left_out else "")
+            who = (
+                "The approved plan is run, line by line, without an agent"
+                if facts.get("is_plan")
+                else "The agent starts"
+            )
+            return f"⚙️ {who}." + (f" Left out: {' '.join(left_out)}" if left_out else "")
         case Happened.AGENT_SAID:
             return f"💬 {escaped(_text(facts, 'text'), 1_500)}"
         case Happened.COMMAND_JUDGED:
@@ -125,7 +130,7 @@ def line(recorded: RecordedEntry) -> str:
         case Happened.COMMAND_ENDED:
             return _ended(facts)
         case _:
-            return _other(recorded, who)
+            return plans.told(entry.what, facts) or _other(recorded, who)
 
 
 def _other(recorded: RecordedEntry, who: str) -> str:
@@ -141,6 +146,8 @@ def _other(recorded: RecordedEntry, who: str) -> str:
             return f"🛑 {who} asked to stop.{_because(facts)}"
         case Happened.EXECUTION_ENDED:
             ending = _text(facts, "ending")
+            if facts.get("is_plan"):
+                return "🏁 The plan was run to its end." if ending == "success" else "🏁 The plan stopped."
             return "🏁 The agent is done." if ending == "success" else f"🏁 The agent ended: {escaped(ending, 40)}."
         case Happened.VERIFIED:
             sign = "🩺 Healthy:" if facts.get("is_healthy") else "🩺 Not healthy:"

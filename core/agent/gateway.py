@@ -41,6 +41,7 @@ class Run:
     agent: str
     token_limit: int
     model: str
+    agent_tokens: int | None = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     spent: str | None = None
     had_last_word: bool = False
@@ -107,17 +108,20 @@ class Gateway:
         """The reservation and the body to send: as it came with a bounded answer, or as a request for last words."""
         if run.spent is None:
             try:
-                return await self._reserve_once(run, body, self._budget.limits(run.token_limit))
+                return await self._reserve_once(run, body, self._limits(run))
             except BudgetExceededError as error:
                 run.spent = str(error)
         if run.had_last_word:
             raise BudgetExceededError(run.spent or "the tokens are spent")
         run.had_last_word = True
-        return await self._reserve_once(run, _last_words(body), self._budget.limits(run.token_limit, is_last_word=True))
+        return await self._reserve_once(run, _last_words(body), self._limits(run, is_last_word=True))
+
+    def _limits(self, run: Run, *, is_last_word: bool = False) -> Limits:
+        return self._budget.limits(run.token_limit, agent_tokens=run.agent_tokens, is_last_word=is_last_word)
 
     async def _reserve_once(self, run: Run, body: dict[str, Any], limits: Limits) -> tuple[Reservation, dict[str, Any]]:
         needed = estimated_input(json.dumps(body).encode())
-        room = await self._budget.room(run.resolution_id, incident_limit=run.token_limit) - limits.reserve_tokens
+        room = await self._budget.room(run.resolution_id, limits=limits) - limits.reserve_tokens
         asked = body.get("max_tokens")
         answer = min(asked if isinstance(asked, int) else MOST_ANSWER, MOST_ANSWER, max(room - needed, 0))
         answer = max(answer, min(LEAST_ANSWER, asked) if isinstance(asked, int) and asked > 0 else LEAST_ANSWER)

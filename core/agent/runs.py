@@ -7,8 +7,9 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from claude_agent_sdk import (
     AssistantMessage,
@@ -27,7 +28,8 @@ from core.agent.process import kill_tree, write_wrapper
 from core.agent.tools import PREFIX, gate_hook, tool_server
 from core.errors import LeaseLostError, ResolverError
 from core.execution import Outcome
-from core.ports import AgentTask, ToolAnswer, Toolbox
+from core.plan import Proposal
+from core.ports import AgentTask, Propose, ToolAnswer, Toolbox
 from core.redaction import redact
 from core.wall_clock import WallClock
 
@@ -66,26 +68,29 @@ class ClaudeAgents:
         self._gateway = gateway
         self._has_key = has_key
 
-    async def run(self, task: AgentTask, toolbox: Toolbox) -> Outcome:
+    async def run(self, task: AgentTask, toolbox: Toolbox, *, propose: Propose | None = None) -> Outcome:
         if not self._has_key:
             sentence = "No model key is set: set ANTHROPIC_API_KEY, then ask again."
             return Outcome(task.resolution_id, "failed", sentence)
         progress = _Progress()
         clock = task.clock or WallClock(task.profile.wall_clock_seconds)
-        run = Run(task.resolution_id, task.agent, task.token_limit, task.profile.model)
+        run = Run(task.resolution_id, task.agent, task.token_limit, task.profile.model, task.agent_tokens)
         with self._gateway.run(run):
             try:
                 async with clock.limit():
-                    await self._converse(task, toolbox, run, progress)
+                    await self._converse(task, toolbox, run, progress, propose=propose)
             except TimeoutError:
                 progress.stop("timeout", f"Stopped after {clock.seconds:g} s.")
             except (ClaudeSDKError, OSError) as error:
                 progress.stop("failed", f"The agent's process ended unexpectedly ({type(error).__name__}).")
         return _outcome(task, run, progress)
 
-    async def _converse(self, task: AgentTask, toolbox: Toolbox, run: Run, progress: _Progress) -> None:
+    async def _converse(
+        self, task: AgentTask, toolbox: Toolbox, run: Run, progress: _Progress, *, propose: Propose | None
+    ) -> None:
         async with _home() as home:
-            options = self._options(task, toolbox, run, progress, home=home)
+            options = self._options(task, run, home)
+            options = replace(options, **_controls(task, toolbox, progress, propose))
             client = ClaudeSDKClient(options)
             try:
                 await client.connect()
@@ -97,15 +102,7 @@ class ClaudeAgents:
             finally:
                 await _end(client, home)
 
-    def _options(
-        self, task: AgentTask, toolbox: Toolbox, run: Run, progress: _Progress, *, home: Path
-    ) -> ClaudeAgentOptions:
-        names = task.profile.tools
-
-        async def bash(line: str) -> ToolAnswer:
-            return await _counted(line, toolbox, progress)
-
-        hook = gate_hook(names, toolbox, is_over=lambda: progress.over)
+    def _options(self, task: AgentTask, run: Run, home: Path) -> ClaudeAgentOptions:
         return ClaudeAgentOptions(
             model=task.profile.model,
             system_prompt=task.profile.instructions,
@@ -115,8 +112,6 @@ class ClaudeAgents:
             allowed_tools=[],
             permission_mode="dontAsk",
             strict_mcp_config=True,
-            mcp_servers={"resolver": tool_server(names, bash=bash, folder=Folder(task.folder))},
-            hooks={"PreToolUse": [HookMatcher(hooks=[hook], on_failure="block", timeout=120)]},
             setting_sources=[],
             skills=[],
             verbatim_prompts=True,
@@ -124,6 +119,24 @@ class ClaudeAgents:
             extra_args={"no-session-persistence": None},
             env=_environment(self._gateway.url, run.token, home),
         )
+
+
+def _controls(task: AgentTask, toolbox: Toolbox, progress: _Progress, propose: Propose | None) -> dict[str, Any]:
+    """The options that hold the agent: its tools, and the hook before each of them."""
+    names = task.profile.tools
+
+    async def bash(line: str) -> ToolAnswer:
+        return await _counted(line, toolbox, progress)
+
+    async def take(proposal: Proposal) -> ToolAnswer:
+        return await _taken(proposal, propose, progress)
+
+    server = tool_server(names, bash=bash, folder=Folder(task.folder), take=take)
+    hook = gate_hook(names, toolbox, is_over=lambda: progress.over)
+    return {
+        "mcp_servers": {"resolver": server},
+        "hooks": {"PreToolUse": [HookMatcher(hooks=[hook], on_failure="block", timeout=120)]},
+    }
 
 
 def _environment(url: str, token: str, home: Path) -> dict[str, str]:
@@ -180,6 +193,22 @@ async def _counted(line: str, toolbox: Toolbox, progress: _Progress) -> ToolAnsw
     if progress.results[(line, answer.text)] >= SAME_RESULT_LIMIT:
         progress.stop("failed", f"Stopped: the same command gave the same result {SAME_RESULT_LIMIT} times: {line}")
     return answer
+
+
+async def _taken(proposal: Proposal, propose: Propose | None, progress: _Progress) -> ToolAnswer:
+    """A plan that is taken ends the run, and so does the last refusal."""
+    if propose is None:
+        return ToolAnswer("There is nothing to propose here.", is_error=True)
+    try:
+        answered = await propose(proposal)
+    except LeaseLostError as error:
+        progress.stop("failed", str(error))
+        return ToolAnswer(str(error), is_error=True)
+    except ResolverError as error:
+        return ToolAnswer(f"The plan was not looked at: {error}", is_error=True)
+    if answered.is_final:
+        progress.stop("failed" if answered.answer.is_error else "success", answered.answer.text)
+    return answered.answer
 
 
 async def _take(message: object, task: AgentTask, toolbox: Toolbox, progress: _Progress) -> None:

@@ -14,7 +14,9 @@ from claude_agent_sdk.types import (
 
 from core.agent.folder import Folder
 from core.agent.prompts import framed
-from core.errors import ResolverError
+from core.agent.proposals import PROPOSAL, parse_proposal
+from core.errors import InvalidInputError, ResolverError
+from core.plan import Proposal
 from core.ports import ToolAnswer, Toolbox
 from core.redaction import redact
 
@@ -22,6 +24,8 @@ SERVER = "resolver"
 PREFIX = f"mcp__{SERVER}__"
 MOST_TEXT = 45_000
 Bash = Callable[[str], Awaitable[ToolAnswer]]
+Take = Callable[[Proposal], Awaitable[ToolAnswer]]
+"""Judges a proposal and says what came of it."""
 
 
 def _text(name: str, *fields: str) -> dict[str, Any]:
@@ -34,9 +38,9 @@ def _text(name: str, *fields: str) -> dict[str, Any]:
     }
 
 
-def tool_server(names: tuple[str, ...], *, bash: Bash, folder: Folder) -> McpSdkServerConfig:
+def tool_server(names: tuple[str, ...], *, bash: Bash, folder: Folder, take: Take) -> McpSdkServerConfig:
     """An MCP server named `resolver` with exactly the tools of a profile."""
-    known = {one.name: one for one in (_bash(bash), *_files(folder))}
+    known = {one.name: one for one in (_bash(bash), *_files(folder), _propose(take))}
     return create_sdk_mcp_server(SERVER, "1.0", [known[name] for name in names])
 
 
@@ -50,6 +54,23 @@ def _bash(run: Bash) -> SdkMcpTool[Any]:
         return _answer(await run(str(given["command"])))
 
     return bash
+
+
+def _propose(take: Take) -> SdkMcpTool[Any]:
+    @tool(
+        "propose",
+        "Hand over the plan: the exact command lines, in order. They are judged and tried by server-side dry run; a "
+        "refusal says why, so that you can mend the plan and propose it again.",
+        PROPOSAL,
+    )
+    async def propose(given: dict[str, Any]) -> dict[str, Any]:
+        try:
+            proposal = parse_proposal(given)
+        except InvalidInputError as error:
+            return _answer(ToolAnswer(str(error), is_error=True))
+        return _answer(await take(proposal))
+
+    return propose
 
 
 def _files(folder: Folder) -> list[SdkMcpTool[Any]]:

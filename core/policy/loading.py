@@ -14,7 +14,7 @@ from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
-_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution")
+_SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution", "plan")
 
 
 class _Reader:
@@ -101,15 +101,28 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
         given |= _commands(read, sections["commands"])
     if "clusters" in sections:
         given["clients"] = _clusters(read, sections["clusters"])
+    if "plan" in sections:
+        given |= _plan(read, sections["plan"])
     if "execution" in sections:
-        execution = read.mapping(sections["execution"], "execution", ("auto_rollback", "undo_when", "scale_factor"))
-        if "auto_rollback" in execution:
-            given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
-        if "undo_when" in execution:
-            given["undo_when"] = _undo_when(read, execution["undo_when"])
-        if "scale_factor" in execution:
-            given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+        given |= _execution(read, sections["execution"])
     return Policy(**given)
+
+
+def _plan(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    plan = read.mapping(node, "plan", ("from",))
+    return {"plan_from": read.level(plan["from"], "plan.from")} if "from" in plan else {}
+
+
+def _execution(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    execution = read.mapping(node, "execution", ("auto_rollback", "undo_when", "scale_factor"))
+    if "auto_rollback" in execution:
+        given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
+    if "undo_when" in execution:
+        given["undo_when"] = _undo_when(read, execution["undo_when"])
+    if "scale_factor" in execution:
+        given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+    return given
 
 
 def _composed(text: str, read: _Reader) -> yaml.Node:

@@ -21,6 +21,8 @@ ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
 """The level an action type has by itself; a policy may raise it, never lower it."""
 
 
+WRITES_VALUES = frozenset({ActionType.CONFIG_FIX, ActionType.RESOURCE_SCALE})
+"""Action types that write an image, a number or a field; these are always planned."""
 UNDO_CAUSES = ("worse", "unchanged", "healing", "error", "timeout", "interrupt")
 """What an automatic rollback may start after: a verification's verdict, or how the run ended."""
 _SETTING = "here (INCIDENT_RESOLVER_TOKEN_LIMIT)"
@@ -80,6 +82,7 @@ class Policy:
     undo_when: frozenset[str] = DEFAULT_UNDO_CAUSES
     scale_factor: float = 2.0
     command_raises: tuple[CommandRaise, ...] = ()
+    plan_from: RiskLevel = RiskLevel.HIGH
     asks_uncovered: bool = True
 
     def is_production(self, namespace: str) -> bool:
@@ -98,6 +101,13 @@ class Policy:
             where = f"for {caller.name} (people.token_limits of the policy)" if most < setting else _SETTING
             raise InvalidInputError(f"token_limit: at most {most} {where}.", field="token_limit")
         return asked
+
+    def wants_plan(self, action: ActionType, level: RiskLevel) -> bool:
+        """Whether exact lines are planned before anybody is asked: from `plan_from` up, and to write values always.
+
+        An investigation changes nothing, so there is nothing to plan.
+        """
+        return action is not ActionType.INVESTIGATION and (action in WRITES_VALUES or level >= self.plan_from)
 
     def cluster_problem(self, client_id: str, cluster_uid: str | None) -> str | None:
         """Why this client may not touch this cluster, None when it may. Without a map there is one cluster."""

@@ -107,7 +107,7 @@ async def ours(
         taken = []
 
         async def snapshot() -> None:
-            taken.extend(await tools._snapshots(judged))
+            taken.extend(await tools._snapshots(judged, None))
 
         reading = await timed(snapshot)
         await change(cluster.real, targets)

@@ -6,6 +6,7 @@ What its audit log holds afterwards must be what was approved, and no secret may
 import asyncio
 import base64
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ import asyncpg
 import pytest
 
 from bot.demo.cluster.scenarios import SCENARIOS
-from bot.demo.model.scripts import _HEADING, _first_message
 from bot.demo.model.server import Body, Turn
 from core.approval import ApprovalState
 from core.commands.gate import judge
@@ -32,6 +32,7 @@ from tests.servers.parts import require
 from tests.unit.core.commands.corpus_rows import corpus
 
 BASH = "mcp__resolver__bash"
+HEADING = re.compile(r"# [a-z_]+ in namespace ([a-z0-9-]+)")
 ROUNDS = 8
 """An agent has ten; one is for its last words."""
 EVERY = 2
@@ -43,6 +44,7 @@ LIMITS = {
     "agent_token_limit": 2_000_000,
     "money_per_day_usd": 1_000,
     "verify_seconds": 5.0,
+    "approval_timeout": 20.0,
 }
 BY_NAME = {one.name: one for one in SCENARIOS}
 
@@ -54,8 +56,8 @@ class Obedient:
         self._waiting = {namespace: deque(given) for namespace, given in turns.items()}
 
     def __call__(self, body: Body) -> Turn:
-        found = _HEADING.search(_first_message(body))
-        waiting = self._waiting.get(found.group(2)) if found else None
+        found = HEADING.search(json.dumps(body["messages"][0]))
+        waiting = self._waiting.get(found[1]) if found else None
         return waiting.popleft() if waiting else Turn("I did what I was told.")
 
     def is_done(self, namespace: str) -> bool:
@@ -284,7 +286,7 @@ async def test_an_obedient_model_changes_what_was_approved_and_nothing_else(data
         told = await everything_told(play, database_url)
 
     assert script.is_done(scenario.namespace), seen.resolution.summary
-    assert [one.state for one in seen.approvals] == [ApprovalState.APPROVED]
+    assert [one.state for one in seen.approvals].count(ApprovalState.APPROVED) == 1
     assert log.changes() == [f"delete /api/v1/namespaces/{scenario.namespace}/pods/{pod}"]
     assert leaks(audited, told + capfd.readouterr().err) == []
 

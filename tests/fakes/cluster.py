@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.effects import Aim, Judged
-from core.errors import InvalidInputError, NotFoundError, StaleError, StepFailedError
+from core.effects import Aim, Change, Effect, Judged
+from core.errors import InvalidInputError, NotFoundError, ResolverError, StaleError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
@@ -20,13 +20,15 @@ Stages = tuple[tuple[str, ...], ...]
 class FakeCluster:
     """`effects` maps a command line (joined by blanks) to what it does; `workloads` is what health is read from.
 
-    `touches` maps a line to what it would touch, for lines whose effects the gate cannot tell.
+    `touches` maps a line to what it would touch, for lines whose effects the gate cannot tell; `dry_run_error` is
+    raised instead.
     """
 
     objects: dict[Resource, dict[str, Any]] = field(default_factory=dict)
     workloads: dict[Resource, Workload] = field(default_factory=dict)
     effects: dict[str, Callable[[], str]] = field(default_factory=dict)
     touches: dict[str, tuple[Touched, ...]] = field(default_factory=dict)
+    dry_run_error: ResolverError | None = None
     ran: list[str] = field(default_factory=list)
     versions: int = 100
 
@@ -68,9 +70,31 @@ class FakeCluster:
         return replace(one, api_version=live.get("apiVersion", ""), uid=live["metadata"].get("uid"))
 
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> list[Touched]:
+        if self.dry_run_error is not None:
+            raise self.dry_run_error
+        if judged.line not in self.touches and judged.effects:
+            return [self._tried(one) for one in judged.effects]
         if judged.line not in self.touches:
             raise StepFailedError("What it changes cannot be found beforehand.")
         return list(self.touches[judged.line])
+
+    def _tried(self, effect: Effect) -> Touched:
+        """As the API server's dry run answers: an undo and a restart show the object as it is."""
+        target = self._live(Resource(effect.kind, effect.name, effect.namespace))
+        before = copy.deepcopy(self.objects[target])
+        proposed = copy.deepcopy(before)
+        match effect.change:
+            case Change.DELETE_POD:
+                return Touched(target, before, None)
+            case Change.SCALE:
+                proposed["spec"]["replicas"] = effect.replicas
+            case Change.SET_IMAGE:
+                containers = dict(effect.images)
+                for one in proposed["spec"]["template"]["spec"]["containers"]:
+                    one["image"] = containers.get(one["name"], one["image"])
+            case _:
+                pass
+        return Touched(target, before, proposed)
 
     async def touched_by_deletion(self, resource: Resource) -> list[Manifest]:
         return [one for one in self.objects.values() if one["metadata"].get("namespace") == resource.name]

@@ -9,8 +9,9 @@ from core.approval import Approval, ApprovalState
 from core.errors import LeaseLostError, ResolverError
 from core.execution import CommandRecord
 from core.history import Entry
+from core.overview import Overview
 from core.permit import Permit
-from core.resolution import ApprovalId, Person, Resolution, ResolutionId, SnapshotId
+from core.resolution import ApprovalId, Person, Resolution, ResolutionId, SnapshotId, State
 from core.snapshot import SnapshotEntry
 
 SNAPSHOT = SnapshotId("s-1")
@@ -32,6 +33,7 @@ class MemoryRecords:
     log: list[str] = field(default_factory=list)
     approvals: dict[str, Approval] = field(default_factory=dict)
     at_work: list[Permit] = field(default_factory=list)
+    overviews: dict[str, Overview] = field(default_factory=dict)
     time: datetime = NOW
     is_leased: bool = True
     snapshot_error: ResolverError | None = None
@@ -62,6 +64,26 @@ class MemoryRecords:
             self.approvals[approval_id] = replace(
                 found, state=state, decided_by=by, decided_at=self.time, reason=reason
             )
+
+    async def is_held(self, resolution: Resolution) -> bool:
+        return self.is_leased
+
+    async def stop_asked(self, resolution_id: ResolutionId) -> tuple[Person, str] | None:
+        return None
+
+    async def overview(self, resolution_id: ResolutionId) -> Overview | None:
+        return self.overviews.get(resolution_id)
+
+    async def revise_approval(self, approval_id: ApprovalId, *, permit: Permit, deadline: datetime) -> None:
+        self.approvals[approval_id] = replace(self.approvals[approval_id], permit=permit, deadline=deadline)
+
+    async def postpone(self, resolution: Resolution, *, seconds: float) -> None:
+        self.log.append(f"wakes in {seconds:g} s")
+
+    async def move(self, resolution: Resolution, *, to: State, because: Entry, **_: object) -> bool:
+        self.history.append(because)
+        self.log.append(f"moved to {to.value}")
+        return self.is_leased
 
     async def append(self, entry: Entry) -> None:
         self.history.append(entry)

@@ -41,7 +41,7 @@ async def test_an_owner_frozen_after_its_change_does_not_move_what_another_has_e
 
     await world.start()
     ended = await world.until_state(State.INTERRUPTED)
-    assert "1 change(s) can be rolled back" in ended.resolution.summary
+    assert "1 change can be rolled back" in ended.resolution.summary
     held.released.set()
     owner.thaw()
     await world.until(lambda: not owner.has_agent(), "without its agent")

@@ -132,7 +132,7 @@ async def test_killed_between_snapshot_and_change_it_is_interrupted_and_the_chan
     assert world.changes() == []
     assert ended.changes == 1
     assert "kubectl get pods -n shop (exit code 0)" in ended.resolution.summary
-    assert "(not known to have ended). 1 change(s) can be rolled back." in ended.resolution.summary
+    assert "(not known to have ended). 1 change can be rolled back." in ended.resolution.summary
     await world.slack_tells_all()
 
 
@@ -147,7 +147,7 @@ async def test_killed_during_the_change_it_is_not_made_a_second_time(world: Worl
     replica = await world.start()
 
     ended = await world.until_state(State.INTERRUPTED)
-    assert "(not known to have ended). 1 change(s) can be rolled back." in ended.resolution.summary
+    assert "(not known to have ended). 1 change can be rolled back." in ended.resolution.summary
     status, answer, _ = await replica.post("/rollback", {"snapshot_id": ended.resolution.snapshot_id})
     assert status == 200, answer
     assert len(world.changes()) == 1

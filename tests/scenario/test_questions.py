@@ -242,7 +242,7 @@ async def test_an_investigation_is_refused_and_offers_a_resolution_of_its_own(pl
     play.stage.model.script = asking("kubectl scale deployment/payments-api --replicas=3 -n payments")
     await play.ask("investigation")
     card = await play.card("Investigated", seconds=30)
-    told = await play.thread_with(card, "Resolved")
+    told = await play.thread_with(card, "Investigated:")
     assert "An investigation changes nothing" in told
     old = await play.newest()
 

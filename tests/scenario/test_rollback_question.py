@@ -3,6 +3,10 @@
 import asyncio
 from decimal import Decimal
 
+from sqlalchemy import text
+
+from bot.demo.cluster.holds import Hold
+from bot.demo.model.server import Turn
 from core.approval import ApprovalState, Subject
 from core.history import Happened
 from core.ports import Limits
@@ -152,3 +156,52 @@ async def test_neither_a_pause_nor_a_spent_day_holds_an_undo_up(play):
     entries = await play.stage.assembled.intake._store.entries(id_)
     told = [one.entry.what for one in entries]
     assert told.index(Happened.ROLLBACK_ASKED) < told.index(Happened.EVIDENCE_KEPT) < told.index(Happened.ROLLED_BACK)
+
+
+async def test_while_it_executes_a_rollback_and_its_dry_run_are_409(play):
+    def scale_then_think(body) -> Turn:
+        line = "kubectl scale deployment/orders-api --replicas=3 -n orders"
+        is_first = len(play.stage.model.bodies) <= 1
+        return Turn("Scaling.", (("mcp__resolver__bash", {"command": line}),), delay_seconds=0 if is_first else 60)
+
+    play.stage.model.script = scale_then_think
+    _, answer = await play.post(f"{BASE}/resolve", BODY)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    async with asyncio.timeout(30):
+        while (seen := await play.overview(answer["resolution_id"])).resolution.snapshot_id is None:
+            await asyncio.sleep(0.1)
+
+    for is_dry_run in (True, False):
+        body = {"snapshot_id": seen.resolution.snapshot_id, "dry_run": is_dry_run}
+        status, problem = await play.post(f"{BASE}/rollback", body)
+        assert (status, "still running" in problem["detail"]) == (409, True)
+    assert (await play.overview(answer["resolution_id"])).resolution.state is State.EXECUTING
+    await play.post(f"{BASE}/interrupt/{answer['resolution_id']}")
+
+
+async def test_a_rollback_of_more_than_ten_seconds_is_a_202_that_says_where_to_look(play):
+    id_, snapshot = await scaled(play)
+    slow = Hold(lambda request: request.method == "PUT" and "dryRun" not in request.query)
+    play.stage.simulator.holds.add(slow)
+
+    async with asyncio.timeout(30):
+        url = f"{play.stage.assembled.service.url}{BASE}/rollback"
+        async with play.http.post(url, json={"snapshot_id": snapshot}) as answer:
+            assert answer.status == 202
+            assert answer.headers["Location"] == f"{BASE}/status/{id_}"
+            assert (await answer.json())["status"] == "rolling_back"
+
+    slow.released.set()
+    await play.until_state(id_, State.ROLLED_BACK)
+
+
+async def test_an_edited_snapshot_is_refused_and_nothing_is_put_back(play):
+    id_, snapshot = await scaled(play)
+    async with play.stage.assembled.intake._store.engine.begin() as connection:
+        await connection.execute(text("UPDATE snapshot_entry SET before = before || '\\x00'::bytea"))
+
+    for is_dry_run in (True, False):
+        status, problem = await play.post(f"{BASE}/rollback", {"snapshot_id": snapshot, "dry_run": is_dry_run})
+        assert (status, "altered or belongs elsewhere; it is refused" in problem["detail"]) == (409, True)
+    assert (await play.overview(id_)).resolution.state is State.COMPLETED
+    assert [one["spec"]["replicas"] for one in deployments(play)] != [2]

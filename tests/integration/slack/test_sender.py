@@ -8,10 +8,11 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from bot.publisher import SendFailedError
 from bot.slack.cards import Rendering
 from bot.slack.sender import CardSender
+from core.approval import ApprovalState
 from core.card_slots import CardSlot
 from core.history import Happened
 from core.resolution import State
-from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, SIGNER, entry, overview
+from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, SIGNER, entry, overview, with_question
 
 SLOT = CardSlot(RESOLUTION, epoch=1, nonce="n-1")
 
@@ -164,3 +165,44 @@ async def test_a_rate_limit_is_waited_out(slack, client, sender):
     await sender.send(SLOT)
 
     assert len(slack.messages()) == 1
+
+
+def asked(what, row, *, seq, **facts):
+    one = entry(what, seq=seq)
+    question = row.approvals[-1]
+    told = dict(one.entry.facts) | {"approval_id": question.id, "line": question.permit.lines[0].line} | facts
+    return dataclasses.replace(one, entry=dataclasses.replace(one.entry, facts=told))
+
+
+async def test_the_card_of_a_question_is_posted_once_and_loses_its_buttons_where_it_stands(slack, sender, store):
+    store.row = with_question(ApprovalState.PENDING)
+    store.history = [asked(Happened.QUESTION_ASKED, store.row, seq=5)]
+    sent = await sender.send(SLOT)
+    (question,) = slack.thread(sent.ts, sent.channel)
+    assert question["metadata"]["event_payload"]["question"] == store.row.question.id
+    assert question["blocks"][-1]["type"] == "actions"
+
+    store.row = with_question(ApprovalState.APPROVED)
+    store.history.append(asked(Happened.QUESTION_ENDED, store.row, seq=6, state="approved"))
+    again = await sender.send(sent)
+
+    first, told = slack.thread(sent.ts, sent.channel)
+    assert first["ts"] == question["ts"]
+    assert not [one for one in first["blocks"] if one["type"] == "actions"]
+    assert first["metadata"]["event_payload"] == question["metadata"]["event_payload"]
+    assert "approved this line" in told["text"]
+    assert again.thread_seq == 6
+
+
+async def test_a_question_that_ended_before_it_was_posted_is_posted_without_buttons(slack, sender, store):
+    store.row = with_question(ApprovalState.EXPIRED)
+    store.history = [
+        asked(Happened.QUESTION_ASKED, store.row, seq=5),
+        asked(Happened.QUESTION_ENDED, store.row, seq=6, state="expired"),
+    ]
+
+    sent = await sender.send(SLOT)
+
+    question, told = slack.thread(sent.ts, sent.channel)
+    assert not [one for one in question["blocks"] if one["type"] == "actions"]
+    assert "Nobody answered" in told["text"]

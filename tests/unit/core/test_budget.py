@@ -99,7 +99,7 @@ async def test_the_cap_holds_whatever_is_asked_for_in_whatever_order(calls, inci
 
     used = (await budget.ledger.usage(R)).total_tokens
     assert used <= min(incident, 50_000) - budget.reserve_tokens(incident)
-    assert await budget.room(R, incident_limit=incident) == min(incident, 50_000) - used
+    assert await budget.room(R, limits=budget.limits(incident)) == min(incident, 50_000) - used
 
 
 async def test_eighty_percent_are_warned_of_once():
@@ -123,7 +123,7 @@ async def test_nobody_need_listen_to_the_warning():
 
 async def test_without_a_ledger_nothing_can_be_counted():
     with pytest.raises(ValueError, match="needs a ledger"):
-        await TokenBudgetManager().room(R, incident_limit=1)
+        await TokenBudgetManager().room(R, limits=TokenBudgetManager().limits(1))
 
 
 def test_usage_is_told_in_percent_of_its_limit():

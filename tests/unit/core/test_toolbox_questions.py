@@ -17,6 +17,7 @@ from core.history import Happened
 from core.permit import PermitRule, Precondition
 from core.questions import Asking, Questions
 from core.resolution import ActionType
+from core.resources import Resource
 from core.risk_levels import RiskLevel
 from core.snapshot import Touched
 from core.toolbox import GatedToolbox
@@ -496,6 +497,32 @@ async def test_reads_go_on_while_a_question_waits():
         await at.bash(SCALE)
 
     assert not seen[0].is_error
+
+
+async def test_what_the_api_server_would_write_beside_the_lines_own_objects_is_refused():
+    at = desk(True)
+    line = "kubectl annotate deploy/web a=b"
+    at.cluster.touches[line] = (Touched(WEB, deployment(), deployment()), Touched(WEB_1, pod(WEB_1), pod(WEB_1)))
+
+    (answer,) = await at.bash(line)
+
+    assert "it would change Pod shop/web-1 too, which the line does not name" in answer.text
+    assert (at.people.asked, at.cluster.ran) == ([], [])
+
+
+async def test_an_object_that_was_to_be_made_and_exists_by_now_is_not_overwritten():
+    at = desk(True)
+    line = "kubectl create configmap settings --from-literal=a=b"
+    made = Resource("ConfigMap", "settings", "shop", "v1")
+    at.cluster.touches[line] = (Touched(made, None, {"kind": "ConfigMap"}),)
+    there = Touched(made, {"kind": "ConfigMap", "metadata": {}}, {"kind": "ConfigMap"})
+    at.people.meanwhile = [lambda: at.cluster.touches.update({line: (there,)})]
+
+    (answer,) = await at.bash(line)
+
+    assert "exists by now" in answer.text
+    assert len(at.people.asked) == 1
+    assert at.cluster.ran == []
 
 
 # --- what a permit's rules show ----------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import pytest
 
 from core.commands.gate import judge
 from core.effects import JudgedFile
-from core.workspace import MOST_BYTES, read_workspace_file, sealed_folder
+from core.redaction import MARK
+from core.resources import Resource
+from core.workspace import MOST_BYTES, read_workspace_file, sealed_folder, write_workspace
 from tests.unit.core.benches import bench
 
 
@@ -67,3 +69,40 @@ async def test_a_line_above_low_without_an_effect_a_permit_can_cover_is_refused(
     assert answer.is_error
     assert "not covered by the approval" in answer.text
     assert at.cluster.ran == []
+
+
+def test_the_folder_is_written_without_secrets_and_without_what_could_make_them_readable(tmp_path):
+    env = [{"name": "DB_PASSWORD", "value": "hunter2pw"}]
+    manifest = {
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"containers": [{"name": "web", "env": env}]},
+    }
+    resource = Resource("Deployment", "web", "shop")
+
+    write_workspace(tmp_path, text="login failed, password=hunter2pw", objects=[(resource, manifest)])
+
+    assert not [one for one in tmp_path.iterdir() if "hunter2pw" in one.read_text()]
+    assert MARK in (tmp_path / "deployment-web.yaml").read_text()
+
+
+@pytest.mark.parametrize("line", ["kubectl apply -f x.yaml", "kubectl apply -f x.yaml --dry-run=server"])
+def test_a_file_in_which_a_secret_was_taken_out_is_not_written_back(line):
+    content = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata:\n  password: '[redacted]'\n"
+    judged = judge(line, "shop", files=lambda name: content)
+
+    assert (judged.verdict, judged.rule) == ("DENY", "R4")
+    assert judge(line, "shop", files=lambda name: content.replace(b"[redacted]", b"x")).verdict != "DENY"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kubectl set env deploy/web DB_PASSWORD='[redacted]'",
+        """kubectl patch cm x -p '{"data":{"password":"[redacted]"}}'""",
+        "kubectl annotate pod web-1 'a=[redacted]'",
+    ],
+)
+def test_a_line_never_puts_the_mark_in_a_secrets_place(line):
+    assert judge(line, "shop").rule == "R4"
+    assert judge(line, "shop").is_denied

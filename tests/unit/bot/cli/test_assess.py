@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 
@@ -42,6 +43,10 @@ def test_a_stream_is_answered_in_order():
         (b'"x"', None),
         (b"\xff", None),
         (b"[" * 100_000, None),
+        (b'{"id": NaN, "command": "kubectl get pods"}', None),
+        (b'{"id": 1e999, "command": "kubectl get pods"}', None),
+        (b'{"id": 1, "command": "kubectl get p\xff\xfeods"}', None),
+        (b"null", None),
         (b'{"id": 7}', 7),
         (b'{"id": "x", "command": 3}', "x"),
     ],
@@ -51,6 +56,43 @@ def test_bad_json_is_a_line_with_an_error_and_the_stream_goes_on(line, line_id):
 
     assert (first["id"], first["risk"], bool(first["error"])) == (line_id, "DENY", True)
     assert second == {"id": 2, "risk": "LOW", "rule": "R3", "reason": "It only reads."}
+
+
+def test_line_ends_blank_lines_a_missing_id_and_a_missing_last_end_are_taken_as_they_come():
+    first, last = b'\xef\xbb\xbf{"id": "a", "command": "kubectl get pods"}', b'{"id": [1], "command": ""}'
+    given = first + b'\r\n\r\n  \n{"command": "kubectl delete ns x"}\n' + last
+
+    found = [(one["id"], one["risk"]) for one in answers(given)]
+
+    assert found == [("a", "LOW"), (None, "CRITICAL"), ([1], "DENY")]
+    assert answers(b"") == answers(b"\r\n") == []
+
+
+def test_a_long_stream_is_answered_from_bounded_memory():
+    line = b'{"id": 1, "command": "kubectl get pods"}\n'
+
+    class Endless(io.RawIOBase):
+        left = 20_000
+
+        def readline(self, _limit=-1):
+            self.left -= 1
+            return line if self.left >= 0 else b""
+
+    class Counting(io.StringIO):
+        count = 0
+
+        def write(self, text):
+            self.count += text.count("\n")
+            return len(text)
+
+    output = Counting()
+    tracemalloc.start()
+    assess.answer_stream(Endless(), output, lambda text: judge(text, "default"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert output.count == 20_000
+    assert peak < 5_000_000
 
 
 def test_a_line_longer_than_the_limit_is_one_error():

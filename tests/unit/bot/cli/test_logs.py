@@ -46,3 +46,14 @@ def test_what_a_library_logs_is_a_json_line_too_and_holds_no_secret(capsys):
     assert line["logger"] == "aiohttp.server"
     assert "Traceback" in line["exception"]
     assert "abcdefghijklmnop" not in str(line)
+
+
+def test_lists_mappings_and_names_hide_no_secret_either(capsys):
+    configure_logs("INFO")
+    structlog.get_logger().warning(
+        "x", body={"password": "hunter22", "size": 3}, lines=["token=hunter22"], api_key="hunter22"
+    )
+
+    line = capsys.readouterr().err
+    assert json.loads(line)["body"]["size"] == 3
+    assert "hunter22" not in line

@@ -10,8 +10,7 @@ from slack_sdk.models.blocks import Block
 from bot.demo.slack.blocks import PAYLOAD_LIMIT, check_blocks, payload_size, walk
 from bot.slack import buttons, cards, words
 from bot.slack.cards import Rendering
-from core.approval import ApprovalState
-from core.flow import POLICY
+from core.approval import POLICY, ApprovalState
 from core.resolution import ActionType, State
 from core.resources import Resource
 from core.risk_levels import RiskLevel

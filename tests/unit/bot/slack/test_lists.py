@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.slack import lists
+from core.approval import ApprovalState
 from core.resolution import State
 from tests.unit.bot.slack.marks import acted_upon
-from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, overview
+from tests.unit.bot.slack.overviews import HOSTILE, RESOLUTION, overview, with_question
 
 EVERY = [overview(state) for state in State]
 MESSAGE_LIMIT = 40_000
@@ -50,3 +51,11 @@ def test_twenty_of_the_longest_fit_one_message():
     rows = [overview(State.COMPLETED, text="x" * 4_000, many=100)] * 20
 
     assert len(lists.list_text("The latest", rows, empty="")) < MESSAGE_LIMIT
+
+
+def test_a_run_that_waits_for_an_answer_says_so():
+    waiting = lists.list_text("Waiting for an answer", [with_question(ApprovalState.PENDING)], empty="")
+    running = lists.list_text("The latest", [with_question(ApprovalState.APPROVED)], empty="")
+
+    assert "waits for an answer in its thread" in waiting
+    assert "waits for an answer" not in running

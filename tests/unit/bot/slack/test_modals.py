@@ -12,6 +12,7 @@ from bot.slack import buttons, cards, modals
 from core.approval import ApprovalState
 from core.errors import InvalidInputError
 from core.resolution import State
+from core.snapshot import UndoReport, UndoStep
 from tests.unit.bot.slack.marks import acted_upon, mrkdwn_of
 from tests.unit.bot.slack.overviews import APPROVAL, HOSTILE, SIGNER, SNAPSHOT, overview, undo_report, with_question
 from tests.unit.bot.slack.test_cards import WORST
@@ -148,6 +149,16 @@ def test_the_preview_says_first_whether_it_can_be_put_back(many, lead):
     assert lead in next(mrkdwn_of(view["blocks"]))
     value, _ = modals.read_private(view)
     assert SIGNER.read(buttons.ROLLBACK_FORM, value) == (SNAPSHOT, "")
+
+
+def test_what_goes_beyond_can_be_asked_for_where_nothing_else_is_left_to_do():
+    step = UndoStep(1, "kubectl create -f x", "conflict", "Somebody deleted it since.", is_beyond=True)
+    report = UndoReport(SNAPSHOT, True, (step,))
+
+    view = modals.rollback_modal(report, signer=SIGNER, snapshot_id=SNAPSHOT, place=PLACE)
+
+    assert "asked on the card before anything is done" in next(mrkdwn_of(view["blocks"]))
+    assert view["submit"]["text"] == "Ask"
 
 
 def test_hostile_text_in_a_notice_is_text():

@@ -57,6 +57,7 @@ def test_an_ended_question_keeps_its_facts_and_has_no_buttons(state):
 
     assert actions_of(card) == []
     assert LINE in str(card.blocks)
+    assert ("undo of exactly this change is approved" in str(card.blocks)) is (state is ApprovalState.APPROVED)
     assert cards.decision_words(with_question(state).approvals[-1]) in str(card.blocks)
 
 

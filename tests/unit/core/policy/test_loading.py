@@ -40,6 +40,8 @@ execution:
   auto_rollback: true
   undo_when: [worse, unchanged, timeout]
   scale_factor: 1.5
+plan:
+  from: MEDIUM
 """
 
 
@@ -62,6 +64,7 @@ def test_everything_a_policy_can_say_is_read():
         auto_rollback=True,
         undo_when=frozenset({"worse", "unchanged", "timeout"}),
         scale_factor=1.5,
+        plan_from=RiskLevel.MEDIUM,
     )
 
 
@@ -85,10 +88,16 @@ MISTAKES = [
     ("version: 1\nversion: 1\n", "policy.yaml:2: policy: 'version' stands here twice."),
     ("version: 1\nrisks: {}\n", "policy.yaml:2: policy: there is no 'risks' here. Did you mean 'risk'?"),
     (
+        "version: 1\nplan:\n  from: high\n",
+        "policy.yaml:3: plan.from: 'high' is not a risk level; use LOW, MEDIUM, HIGH or CRITICAL.",
+    ),
+    ("version: 1\nplan:\n  form: HIGH\n", "policy.yaml:3: plan: there is no 'form' here. Did you mean 'from'?"),
+    ("version: 1\nplan: HIGH\n", "policy.yaml:2: plan: this must be a mapping (key: value)."),
+    (
         "version: 1\nwindows: {}\n",
         (
             "policy.yaml:2: policy: there is no 'windows' here."
-            " There are: version, risk, commands, people, clusters, execution."
+            " There are: version, risk, commands, people, clusters, execution, plan."
         ),
     ),
     ("version: 1\nrisk: HIGH\n", "policy.yaml:2: risk: this must be a mapping (key: value)."),

@@ -5,6 +5,7 @@ import pytest
 from core.errors import InvalidInputError
 from core.policy.policy import DEFAULT_POLICY, AutoApproval, ClusterPin, Policy, TokenBound
 from core.resolution import ActionType, Person
+from core.risk_levels import RiskLevel
 
 RULE = AutoApproval("key:alerts", frozenset({ActionType.POD_RESTART}), ("shop", "shop-*"))
 
@@ -82,3 +83,23 @@ def test_more_tokens_than_a_caller_may_ask_for_are_refused_with_the_bound(policy
         policy.token_limit(caller, asked=asked, setting=100_000)
 
     assert (str(caught.value), caught.value.field) == (sentence, "token_limit")
+
+
+@pytest.mark.parametrize("level", list(RiskLevel))
+@pytest.mark.parametrize("action", [ActionType.CONFIG_FIX, ActionType.RESOURCE_SCALE])
+def test_what_writes_values_is_planned_at_every_level(action, level):
+    assert DEFAULT_POLICY.wants_plan(action, level)
+
+
+@pytest.mark.parametrize(
+    ("level", "is_planned"),
+    [(RiskLevel.LOW, False), (RiskLevel.MEDIUM, False), (RiskLevel.HIGH, True), (RiskLevel.CRITICAL, True)],
+)
+def test_a_restart_is_planned_from_high_up_unless_the_policy_says_otherwise(level, is_planned):
+    assert DEFAULT_POLICY.wants_plan(ActionType.POD_RESTART, level) is is_planned
+    assert Policy(plan_from=RiskLevel.LOW).wants_plan(ActionType.POD_RESTART, level)
+
+
+@pytest.mark.parametrize("level", list(RiskLevel))
+def test_an_investigation_is_never_planned_for_it_changes_nothing(level):
+    assert not Policy(plan_from=RiskLevel.LOW).wants_plan(ActionType.INVESTIGATION, level)

@@ -1,0 +1,81 @@
+"""kill -9 while a plan is made and while it is run: made again, and never run again."""
+
+from dataclasses import replace
+
+from bot.demo.model.scripts import demo_script
+from bot.demo.model.server import Turn
+from core.history import Happened
+from core.resolution import State
+from tests.faults.world import World
+
+PROPOSE = "mcp__resolver__propose"
+IMAGE = "kubectl set image deployment/orders-api orders-api=registry.example/orders/api:5.0.3 -n orders"
+SCALE = "kubectl scale deployment/orders-api --replicas=4 -n orders"
+
+
+def two_steps(body):
+    """Proposes at once: an image first, more replicas second."""
+    if not any(one["name"] == PROPOSE for one in body.get("tools", [])):
+        return demo_script(body)
+    steps = [{"command": line, "check": "not_worse", "undo": "It is put back."} for line in (IMAGE, SCALE)]
+    return Turn("My plan.", ((PROPOSE, {"why": "it is at its limit", "steps": steps}),))
+
+
+async def test_killed_while_planning_it_is_planned_again_and_asked_once(world: World):
+    replica = await world.start()
+    world.model.script = lambda body: replace(demo_script(body), delay_seconds=60)
+    await world.ask("at-limit")
+    await world.until(lambda: world.model.bodies, "a question to the model")
+    assert replica.has_agent()
+    await world.card("Planning")
+    await world.die()
+    assert (await world.the_only()).resolution.state is State.GATHERING
+    world.model.script = demo_script
+
+    await world.start()
+    await world.approve()
+
+    done = await world.until_state(State.COMPLETED)
+    happened = await world.happened(done.resolution.id)
+    assert (happened.count(Happened.PLANNING_STARTED), happened.count(Happened.ASKED)) == (2, 1)
+    assert len(world.changes("PATCH")) == 1
+    await world.slack_tells_all()
+
+
+async def test_killed_during_a_step_it_is_not_run_again_and_says_which_steps_ran(world: World):
+    await world.start()
+    world.model.script = two_steps
+    held = world.hold("PATCH", "/deployments/orders-api/scale", agent="kubectl", is_after_effect=True)
+    await world.ask("at-limit")
+    await world.approve()
+    await world.reached(held)
+    await world.die()
+
+    await world.start()
+
+    ended = await world.until_state(State.INTERRUPTED)
+    assert f"step 1 ({IMAGE}) ran" in ended.resolution.summary
+    assert f"step 2 ({SCALE}) was started and is not known to have ended" in ended.resolution.summary
+    assert "2 change(s) can be rolled back." in ended.resolution.summary
+    assert len(world.changes("PATCH")) == 2
+    happened = await world.happened(ended.resolution.id)
+    assert happened.count(Happened.STEP_STARTED) == 2
+    await world.slack_tells_all()
+
+
+async def test_killed_between_two_steps_the_second_is_not_run(world: World):
+    await world.start()
+    world.model.script = two_steps
+    await world.ask("at-limit")
+    await world.card("Approval needed", seconds=30)
+    changed = world.hold("PATCH", "/deployments/orders-api", agent="kubectl", is_after_effect=True)
+    await world.approve()
+    await world.reached(changed)
+    await world.die()
+
+    await world.start()
+
+    ended = await world.until_state(State.INTERRUPTED)
+    assert f"step 2 ({SCALE}) did not run" in ended.resolution.summary
+    assert len(world.changes("PATCH")) == 1
+    await world.slack_tells_all()

@@ -1,0 +1,160 @@
+"""What people see of a plan: on the card in each state, in the thread, in the details."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bot.slack import modals, thread
+from bot.slack.cards import resolution_card
+from core.approval import ApprovalState
+from core.execution import CommandRecord
+from core.history import Entry, Happened, RecordedEntry
+from core.permit import PermittedLine
+from core.resolution import State
+from core.resources import Resource
+from core.risk_levels import RiskLevel
+from tests.unit.bot.slack.overviews import HOSTILE, NOW, RENDERING, RESOLUTION, overview
+
+TARGET = Resource("Deployment", "web", "shop", "apps/v1", "uid-web")
+FIRST = PermittedLine(
+    "kubectl set image deployment/web web=a:2 -n shop",
+    (("kubectl",),),
+    RiskLevel.MEDIUM,
+    "R6",
+    "shop",
+    (TARGET,),
+    diff='Deployment shop/web\n  spec.template.spec.containers[web].image: "a:3" → "a:2"',
+    check="not_worse",
+    undo="The image of today is set again.",
+)
+SECOND = replace(
+    FIRST,
+    line="kubectl scale deployment/web --replicas=4 -n shop",
+    verdict=RiskLevel.HIGH,
+    diff="Deployment shop/web\n  spec.replicas: 2 → 4",
+    check="healthy",
+)
+
+
+def planned(state, *lines, revision=1, decided=ApprovalState.APPROVED, commands=(), **given):
+    found = overview(state)
+    approval = found.approvals[-1]
+    permit = replace(approval.permit, rules=(), lines=lines or (FIRST, SECOND), revision=revision)
+    is_pending = state is State.AWAITING_APPROVAL
+    approval = replace(approval, permit=permit, state=ApprovalState.PENDING if is_pending else decided)
+    resolution = replace(found.resolution, **{"summary": "1.3 leaks; 1.2 ran well."} | given)
+    return replace(found, resolution=resolution, approvals=(approval,), commands=commands)
+
+
+def text_of(card):
+    return json.dumps(card.blocks, ensure_ascii=False)
+
+
+def command(line, **given):
+    values = {"seq": 1, "line": line, "verdict": "HIGH", "rule": "R7", "reason": "", "is_executed": True}
+    return CommandRecord(**values | {"asked_at": NOW, "ended_at": NOW, "exit_code": 0} | given)
+
+
+def entry(what, **facts):
+    return RecordedEntry(3, NOW, Entry(what, RESOLUTION, None, facts))
+
+
+def test_while_planning_there_is_nothing_to_approve():
+    waiting = overview(State.AWAITING_APPROVAL)
+    at = overview(State.GATHERING)
+    card = resolution_card(replace(at, assessment=waiting.assessment, approvals=()), RENDERING)
+
+    assert "Planning" in card.text
+    assert "Nothing is changed" in text_of(card)
+    assert '"approve"' not in text_of(card)
+
+
+def test_the_question_shows_each_line_with_its_difference_check_and_undo():
+    shown = text_of(resolution_card(planned(State.AWAITING_APPROVAL), RENDERING))
+
+    for word in (FIRST.line, SECOND.line, "spec.replicas: 2 → 4", "a:3", "a:2", "The image of today is set again."):
+        assert word.replace('"', '\\"') in shown
+    assert "no worse than before the step" in shown
+    assert "every wanted replica ready" in shown
+    assert "1.3 leaks; 1.2 ran well." in shown
+    assert "look again" not in shown
+    assert "The service runs the plan's 2 lines at once" in shown
+
+
+def test_a_revised_question_says_so_above_everything_that_was_read_before():
+    card = resolution_card(planned(State.AWAITING_APPROVAL, revision=2), RENDERING)
+
+    texts = [json.dumps(one, ensure_ascii=False) for one in card.blocks]
+    assert "The plan has changed, look again* (revision 2)" in texts[1]
+
+
+def test_a_plan_at_work_shows_how_far_each_step_got():
+    running = [command(FIRST.line), command(SECOND.line, ended_at=None, exit_code=None)]
+    shown = text_of(resolution_card(planned(State.EXECUTING, commands=tuple(running)), RENDERING))
+
+    assert f"✅ 1. `{FIRST.line}` — done" in shown
+    assert f"⏳ 2. `{SECOND.line}` — running" in shown
+
+
+def test_a_plan_that_stopped_shows_what_was_not_run():
+    shown = text_of(resolution_card(planned(State.FAILED, commands=(command(FIRST.line, exit_code=1),)), RENDERING))
+
+    assert f"❌ 1. `{FIRST.line}` — failed" in shown
+    assert f"⏭️ 2. `{SECOND.line}` — not run" in shown
+
+
+@pytest.mark.parametrize("state", [State.AWAITING_APPROVAL, State.EXECUTING, State.FAILED])
+def test_nothing_in_a_plan_can_mention_or_break_out(state):
+    hostile = replace(FIRST, line=HOSTILE, diff=HOSTILE, undo=HOSTILE, check=HOSTILE)
+    shown = text_of(resolution_card(planned(state, hostile, summary=HOSTILE), RENDERING))
+
+    assert "<!channel>" not in shown
+    assert "<!subteam^S0ONCALL>" not in shown
+
+
+def test_a_plan_of_many_long_steps_still_fits_and_says_that_more_is_in_the_details():
+    long = replace(
+        FIRST, line=FIRST.line + " " + "x" * 1_500, diff="\n".join(["  spec.a: 1 → 2"] * 300), undo="u" * 900
+    )
+    card = resolution_card(planned(State.AWAITING_APPROVAL, *[long] * 10), RENDERING)
+
+    assert len(card.blocks) <= 50
+    assert len(text_of(card)) < 13_500
+    assert "4 more step(s): see Details" in text_of(card)
+    view = modals.details_modal(planned(State.AWAITING_APPROVAL, *[long] * 10))
+    assert len(view["blocks"]) <= 100
+    assert all(len(one["text"]["text"]) <= 3_000 for one in view["blocks"] if one["type"] == "section")
+
+
+def test_the_details_name_the_objects_with_their_uid():
+    view = json.dumps(modals.details_modal(planned(State.AWAITING_APPROVAL)), ensure_ascii=False)
+
+    assert "Deployment shop/web (uid-web)" in view
+    assert "MEDIUM (R6)" in view
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [
+        (entry(Happened.PLANNING_STARTED), "A read-only agent plans the exact lines"),
+        (
+            entry(Happened.PLAN_PROPOSED, why="it leaks", steps=[{"line": "kubectl scale x", "risk": "HIGH"}]),
+            "*Plan*: it leaks\n1. 🟠 `kubectl scale x`",
+        ),
+        (entry(Happened.PLAN_REFUSED, reason="Step 1: no", is_final=False), "Step 1: no The planning agent may mend"),
+        (entry(Happened.PLAN_REFUSED, reason="Step 1: no", is_final=True), "It was the last try"),
+        (entry(Happened.PLAN_REVISED, revision=2, changes=["3 → 4"]), "look again* (revision 2).\n• 3 → 4"),
+        (entry(Happened.STEP_STARTED, step=1, of=2), "Step 1 of 2: everything is still as it was approved"),
+        (entry(Happened.STEP_ENDED, step=1, of=2, is_run=True, is_success=True), "✅ Step 1 of 2 is done."),
+        (entry(Happened.STEP_ENDED, step=1, of=2, is_run=True, is_success=False), "❌ Step 1 of 2 failed."),
+        (entry(Happened.STEP_ENDED, step=2, of=2, is_run=False, sentence="it moved"), "2 was not run: it moved"),
+        (entry(Happened.STEP_CHECKED, step=1, of=2, is_healthy=False, sentences=["0 of 2"]), "does not hold: 0 of 2"),
+        (entry(Happened.EXECUTION_STARTED, is_plan=True), "run, line by line, without an agent"),
+        (entry(Happened.EXECUTION_ENDED, is_plan=True, ending="success"), "run to its end"),
+        (entry(Happened.EXECUTION_ENDED, is_plan=True, ending="failed"), "The plan stopped"),
+        (entry(Happened.PLAN_REFUSED, reason="<!channel>"), "&lt;!channel&gt;"),
+    ],
+)
+def test_the_thread_tells_every_turn_of_a_plan(recorded, words):
+    assert words in thread.line(recorded)
