@@ -15,21 +15,21 @@ PREFIX = "INCIDENT_RESOLVER_"
 
 
 def default_data_folder() -> Path:
-    """As root a folder PostgreSQL's unprivileged child can enter, else the user's own.
-
-    InvalidInputError where the account has no home.
-    """
+    """As root a folder PostgreSQL's unprivileged child can enter, else the user's own."""
     if os.geteuid() == 0:
         return Path("/var/lib/incident-resolver")
+    return Path.home() / ".local" / "share" / "incident-resolver"
+
+
+def settle_home() -> None:
+    """An account without HOME and without an entry in /etc/passwd has / for its home, as containers do it.
+
+    Libraries ask for the home when they are imported. What is to be written there fails with a sentence of ours.
+    """
     try:
-        home = Path.home()
-    except (RuntimeError, KeyError) as error:
-        raise InvalidInputError(
-            "This account has no home folder (HOME is not set, and it has no entry in /etc/passwd); set "
-            "INCIDENT_RESOLVER_DATA to a folder it may write to.",
-            field="INCIDENT_RESOLVER_DATA",
-        ) from error
-    return home / ".local" / "share" / "incident-resolver"
+        Path.home()
+    except (RuntimeError, KeyError):
+        os.environ["HOME"] = "/"  # noqa: TID251  the one module that knows the environment
 
 
 class Settings(BaseSettings):

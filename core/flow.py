@@ -1,11 +1,11 @@
 """What the worker does with a resolution in each state: the product on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core import lines, questions
 from core.approval import ApprovalState
-from core.errors import LeaseLostError, ResolverError
+from core.errors import LeaseLostError, ResolverError, RollbackFailedError
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -63,7 +63,7 @@ class Flow:
             case State.ROLLING_BACK:
                 await self._roll_back(resolution)
             case ended if ended in ENDED_BUT_UNDOABLE:
-                await self.undoing.look(resolution)
+                await self._undo(resolution, self.undoing.look)
             case _:
                 return
 
@@ -265,7 +265,14 @@ class Flow:
         if resolution.snapshot_id is None:
             await self.give_up(resolution, "There is no snapshot to put back.")
             return
-        await self.undoing.roll_back(resolution)
+        await self._undo(resolution, self.undoing.roll_back)
+
+    async def _undo(self, resolution: Resolution, step: Callable[[Resolution], Awaitable[None]]) -> None:
+        """A snapshot that cannot be opened is not tried again by itself: people mend that first, then ask again."""
+        try:
+            await step(resolution)
+        except RollbackFailedError as error:
+            await self.give_up(resolution, f"{resolution.summary or ''} Not rolled back: {error}".strip())
 
     async def _remember(self, resolution: Resolution) -> None:
         """Writes an end back to the graph; a graph that does not answer holds nothing up."""

@@ -45,7 +45,10 @@ class Sealer:
         try:
             plain = AESGCM(self._named(key_id)).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
         except InvalidTag as error:
-            raise RollbackFailedError("The snapshot was altered or belongs elsewhere; it is refused.") from error
+            raise RollbackFailedError(
+                "The snapshot was altered or belongs elsewhere, so it is refused: nothing was put back. Put the "
+                "objects back by hand or from a backup of the database."
+            ) from error
         manifest: dict[str, Any] = json.loads(plain)
         return manifest
 
@@ -59,7 +62,11 @@ class Sealer:
         for key in (self._present, *self.older):
             if key_id(key) == wanted:
                 return key
-        raise RollbackFailedError("The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY.")
+        raise RollbackFailedError(
+            "The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY (or DATA/keys/snapshot); "
+            "nothing was put back. Start the service with the former key, or run `incident-resolver encryption rotate "
+            "--old-key-file FILE`, then ask for the rollback again."
+        )
 
 
 def key_id(key: bytes) -> str:

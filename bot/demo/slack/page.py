@@ -22,7 +22,7 @@ def build_page(cache: Path | None = None) -> Path:
     `cache` is the folder to keep it in: `~/.cache/incident-resolver` where none is given. Takes some seconds and asks
     the npm registry the first time.
     """
-    root = (cache or _cache()) / "page"
+    root = (cache or Path.home() / ".cache" / "incident-resolver") / "page"
     target = root / _fingerprint()
     if (target / "index.html").is_file():
         return target
@@ -39,13 +39,6 @@ def build_page(cache: Path | None = None) -> Path:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return target
-
-
-def _cache() -> Path:
-    try:
-        return Path.home() / ".cache" / "incident-resolver"
-    except (RuntimeError, KeyError) as error:
-        raise PageError("This account has no home folder to keep the page in; set HOME to one.") from error
 
 
 def _fingerprint() -> str:
