@@ -5,7 +5,7 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from bot.configured import approval_engine, load_policy_file, make_data_folder, 
 from bot.rest import auth
 from bot.rest.app import rest_app, serve_rest
 from bot.rest.endpoints import Endpoints
+from bot.rest.figures import Figures
 from bot.rest.health import Dependency, Health
 from bot.rest.openapi import docs_routes
 from bot.service import Part, Service
@@ -38,6 +39,7 @@ from core.ports import Source
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from storage import figures as storage_figures
 from storage import hints, schema
 from storage.api_keys import ApiKeys
 from storage.cards import PostgresCards
@@ -204,7 +206,9 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
         slack = _slack_door(settings, store=store, intake=intake, engine=engine, owner=owner)
-        app = _application(settings, store, cluster, intake=intake, slack=slack, door=door)
+        app = _application(
+            settings, store, cluster, intake=intake, slack=slack, door=door, pass_age_seconds=worker.pass_age_seconds
+        )
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
@@ -252,7 +256,7 @@ def _slack_door(
     )
 
 
-def _application(
+def _application(  # noqa: PLR0913  the parts that it serves
     settings: Settings,
     store: PostgresStorage,
     cluster: KubernetesCluster,
@@ -260,6 +264,7 @@ def _application(
     intake: Intake,
     slack: SlackDoor | None,
     door: auth.LocalDoor | None,
+    pass_age_seconds: Callable[[], float],
 ) -> web.Application:
     async def database() -> str | None:
         try:
@@ -284,7 +289,7 @@ def _application(
         "cluster": Dependency(kubernetes),
     }
     registry = CollectorRegistry()
-    health = Health(dependencies, registry)
+    health = Health(dependencies, registry, Figures(storage_figures.Figures(store.engine).by_word, pass_age_seconds))
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
     routes = [
         *endpoints.routes(),

@@ -446,3 +446,32 @@ async def test_the_policy_bounds_the_tokens_that_a_caller_may_ask_for(database_u
         answer = await asked(play)
         _, told = await play.get(f"{BASE}/status/{answer['resolution_id']}")
         assert told["token_usage"]["token_limit"] == 9000
+
+
+def figures(text: str) -> dict[str, float]:
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("incident_resolver_"))
+    return {name.removeprefix("incident_resolver_"): float(value) for name, value in lines}
+
+
+async def test_metrics_tell_what_an_operator_alerts_on(play):
+    asked_first = await asked(play)
+    await asked(play, client_id="loc-02")
+    await play.post(f"{BASE}/approve/{asked_first['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    await play.until_state(asked_first["resolution_id"], State.COMPLETED)
+    _, told = await play.get(f"{BASE}/status/{asked_first['resolution_id']}")
+
+    async with play.http.get(f"{play.stage.assembled.service.url}/metrics") as answer:
+        seen = figures(await answer.text())
+
+    assert seen['resolutions{state="completed"}'] == 1
+    assert seen['resolutions{state="awaiting_approval"}'] == 1
+    assert seen['resolutions{state="failed"}'] == 0
+    assert seen["questions_open"] == 1
+    assert 0 < seen["question_oldest_seconds"] < 60
+    assert (seen["executions"], seen["leases_overdue"], seen["rollback_failed"]) == (0, 0, 0)
+    assert sum(value for name, value in seen.items() if name.startswith("commands_total{")) >= 2
+    assert seen["tokens_today"] == told["token_usage"]["total_tokens"]
+    assert seen["cost_usd_today"] > 0
+    assert 0 <= seen["worker_pass_age_seconds"] < 5
+    assert seen["database_up"] == 1
+    assert any(name.startswith("requests_total{") for name in seen)
