@@ -44,7 +44,7 @@ from storage import hints, schema
 from storage.api_keys import ApiKeys
 from storage.cards import PostgresCards
 from storage.database import open_engine, translated
-from storage.embedded import open_embedded
+from storage.embedded import keep_up, open_embedded
 from storage.heartbeat import Heartbeat
 from storage.snapshots import Resealing, Sweeper
 from storage.store import PostgresStorage, open_storage
@@ -218,6 +218,8 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
 
         sweeper = Sweeper(store.engine, settings.retention_days)
         parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run]
+        if settings.database_url is None:
+            parts.append(partial(keep_up, settings.data))
         if slack is not None:
             parts.append(slack.run)
         yield Assembled(Service(rest, parts), intake, slack)
