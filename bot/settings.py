@@ -129,17 +129,37 @@ class Settings(BaseSettings):
         "claude-sonnet-4-6", alias=PREFIX + "SONNET_MODEL", description="model id for the larger agent"
     )
     reader_kubeconfig: Path | None = Field(
-        None, alias=PREFIX + "READER_KUBECONFIG", description="identity for reads; not used yet"
+        None, alias=PREFIX + "READER_KUBECONFIG", description="identity for reads, the agent's too; else KUBECONFIG"
     )
     preview_kubeconfig: Path | None = Field(
-        None, alias=PREFIX + "PREVIEW_KUBECONFIG", description="identity for dry runs; not used yet"
+        None, alias=PREFIX + "PREVIEW_KUBECONFIG", description="identity for dry runs; else KUBECONFIG"
     )
     keeper_kubeconfig: Path | None = Field(
-        None, alias=PREFIX + "KEEPER_KUBECONFIG", description="identity for snapshots; not used yet"
+        None, alias=PREFIX + "KEEPER_KUBECONFIG", description="identity for snapshots and undo; else KUBECONFIG"
     )
     issuer_kubeconfig: Path | None = Field(
-        None, alias=PREFIX + "ISSUER_KUBECONFIG", description="identity that issues grants; not used yet"
+        None,
+        alias=PREFIX + "ISSUER_KUBECONFIG",
+        description="identity that issues a credential per approval; set: issuing is on; for `issuer` else KUBECONFIG",
     )
+    issuer_url: str | None = Field(
+        None, alias=PREFIX + "ISSUER_URL", description="https:// address of an issuer that runs elsewhere"
+    )
+    issuer_listen: str | None = Field(
+        None, alias=PREFIX + "ISSUER_LISTEN", description="HOST:PORT that `issuer` answers on, by mutual TLS"
+    )
+    issuer_certificate: Path | None = Field(
+        None, alias=PREFIX + "ISSUER_CERTIFICATE", description="PEM file of one's own certificate, on either side"
+    )
+    issuer_key: Path | None = Field(None, alias=PREFIX + "ISSUER_KEY", description="its key")
+    issuer_ca: Path | None = Field(
+        None, alias=PREFIX + "ISSUER_CA", description="PEM file of the authority that signed the other side's"
+    )
+
+    @property
+    def is_issuing(self) -> bool:
+        """Whether changes run with a credential per approval, and never with anything else."""
+        return self.issuer_kubeconfig is not None or self.issuer_url is not None
 
     @property
     def programs(self) -> frozenset[str]:
@@ -176,6 +196,15 @@ def load_settings() -> Settings:
 def settings_from(values: dict[str, object]) -> Settings:
     """Settings from these values alone; the environment is not asked (the demo, tests)."""
     return _Isolated.model_validate(values)
+
+
+def issuer_environment(settings: Settings, *, database_url: str) -> dict[str, str]:
+    """What the issuer's process is started with: this process's own, without anything secret but the database."""
+    given = {str(field.alias) for field in Settings.model_fields.values()}
+    passed_on = {name: value for name, value in os.environ.items() if name not in given}  # noqa: TID251  here is where
+    kubeconfig = settings.issuer_kubeconfig or settings.kubeconfig
+    own = {"DATABASE_URL": database_url, PREFIX + "LOG": settings.log, PREFIX + "DATA": str(settings.data)}
+    return passed_on | own | ({PREFIX + "ISSUER_KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
 
 
 def _told(error: ValidationError) -> str:

@@ -16,6 +16,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from bot.configured import approval_engine, load_policy_file, make_data_folder, signing_key, snapshot_key
+from bot.identities import open_ways
 from bot.rest import auth
 from bot.rest.app import rest_app, serve_rest
 from bot.rest.endpoints import Endpoints
@@ -30,9 +31,7 @@ from bot.slack.door import SlackAccess, SlackDoor
 from bot.work import Surroundings, open_flow
 from bot.worker import Worker
 from core.approvals import ApprovalEngine
-from core.cluster.access import Access, review_access
-from core.cluster.client import KubernetesCluster, open_cluster
-from core.cluster.runner import helm_path, kubectl_path
+from core.cluster.client import KubernetesCluster
 from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.intake import Intake
 from core.ports import Source
@@ -136,20 +135,6 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
     return found
 
 
-async def cluster_access(settings: Settings, *, namespace: str | None) -> tuple[str, str | None, Access]:
-    """The cluster's name, its uid where it may be read, and what the identity may not do."""
-    async with open_kubernetes(settings) as cluster:
-        return cluster.name, await cluster.uid(), await review_access(cluster.api, namespace=namespace)
-
-
-@asynccontextmanager
-async def open_kubernetes(settings: Settings) -> AsyncIterator[KubernetesCluster]:
-    """InvalidInputError where there is neither a kubeconfig nor a service account, or no kubectl."""
-    kubectl, helm = kubectl_path(settings.kubectl_path), helm_path(settings.helm_path)
-    async with open_cluster(settings.kubeconfig, kubectl=kubectl, helm=helm) as cluster:
-        yield cluster
-
-
 @asynccontextmanager
 async def _open_graph(settings: Settings) -> AsyncIterator[Graph]:
     password = settings.neo4j_password.get_secret_value() if settings.neo4j_password else ""
@@ -166,11 +151,12 @@ async def open_sources(settings: Settings) -> AsyncIterator[tuple[Source, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The service and the two parts of it that the demo asks directly."""
+    """The service, the two parts of it that the demo asks directly, and what the cluster enforces, in sentences."""
 
     service: Service
     intake: Intake
     slack: SlackDoor | None
+    enforced: tuple[str, ...]
 
 
 @asynccontextmanager
@@ -189,15 +175,15 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         store = await using.enter_async_context(
             open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
         )
-        cluster = await using.enter_async_context(open_kubernetes(settings))
+        ways = await using.enter_async_context(open_ways(settings, database_url=url, clock=utc_now))
         graph = await using.enter_async_context(_open_graph(settings))
-        rollback = RollbackManager(cluster, store.update_snapshot_entries, utc_now)
+        rollback = RollbackManager(ways.keeper, store.update_snapshot_entries, utc_now)
         intake = Intake(store=store, engine=engine, rollback=rollback, clock=utc_now, new_id=new_id)
         flow = await using.enter_async_context(
             open_flow(
                 Surroundings(settings, utc_now, new_id),
                 store=store,
-                cluster=cluster,
+                ways=ways,
                 graph=graph,
                 engine=engine,
                 rollback=rollback,
@@ -205,9 +191,15 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         )
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
-        slack = _slack_door(settings, store=store, intake=intake, engine=engine, owner=owner)
+        slack = _slack_door(settings, ways.told, store=store, intake=intake, engine=engine, owner=owner)
         app = _application(
-            settings, store, cluster, intake=intake, slack=slack, door=door, pass_age_seconds=worker.pass_age_seconds
+            settings,
+            store,
+            ways.reader,
+            intake=intake,
+            slack=slack,
+            door=door,
+            pass_age_seconds=worker.pass_age_seconds,
         )
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
@@ -217,16 +209,22 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
                 slack.hint.set()
 
         sweeper = Sweeper(store.engine, settings.retention_days)
-        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run]
+        parts: list[Part] = [heartbeat.run, partial(hints.listen, url, wake), worker.run, sweeper.run, *ways.parts]
         if settings.database_url is None:
             parts.append(partial(keep_up, settings.data))
         if slack is not None:
             parts.append(slack.run)
-        yield Assembled(Service(rest, parts), intake, slack)
+        yield Assembled(Service(rest, parts), intake, slack, ways.told)
 
 
 def _slack_door(
-    settings: Settings, *, store: PostgresStorage, intake: Intake, engine: ApprovalEngine, owner: str
+    settings: Settings,
+    enforced: tuple[str, ...],
+    *,
+    store: PostgresStorage,
+    intake: Intake,
+    engine: ApprovalEngine,
+    owner: str,
 ) -> SlackDoor | None:
     """None without a bot token: the service is REST-only."""
     if settings.slack_bot_token is None:
@@ -250,7 +248,9 @@ def _slack_door(
         engine=engine,
         store=store,
         cards=PostgresCards(store.engine),
-        rendering=Rendering(Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody()),
+        rendering=Rendering(
+            Signer(signing_key(settings)), engine.all_approvers, engine.why_nobody(), enforced=enforced
+        ),
         clock=utc_now,
         monotonic=time.monotonic,
         owner=owner,

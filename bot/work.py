@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from bot.identities import Ways
 from bot.settings import Settings
 from core.agent.gateway import open_gateway
 from core.agent.profiles import agent_profiles, planning_profiles, reporting_profile
@@ -12,7 +13,6 @@ from core.agent.prompts import framed_prompt
 from core.agent.runs import ClaudeAgents
 from core.approvals import ApprovalEngine
 from core.budget import TokenBudgetManager
-from core.cluster.client import KubernetesCluster
 from core.cluster.source import KubernetesSource
 from core.commands.gate import judge
 from core.context import ContextGatherer
@@ -53,7 +53,7 @@ async def open_flow(
     surroundings: Surroundings,
     *,
     store: PostgresStorage,
-    cluster: KubernetesCluster,
+    ways: Ways,
     graph: Graph,
     engine: ApprovalEngine,
     rollback: RollbackManager,
@@ -79,14 +79,16 @@ async def open_flow(
         )
         platform = await using.enter_async_context(open_platform(settings.platform_url))
         gatherer = ContextGatherer(
-            [KubernetesSource(cluster, clock=surroundings.clock), *platform, graph],
+            [KubernetesSource(ways.reader, clock=surroundings.clock), *platform, graph],
             seconds_per_source=settings.source_seconds,
             choose=choose_affected,
         )
-        verifier = Verifier(cluster, limit_seconds=settings.verify_seconds)
+        verifier = Verifier(ways.reader, limit_seconds=settings.verify_seconds)
         executor = RemediationExecutor(
             store=store,
-            cluster=cluster,
+            cluster=ways.reader,
+            at_work=ways.at_work(engine.policy.snapshot_namespaces),
+            grants=ways.grants,
             agents=ClaudeAgents(gateway, has_key=bool(key)),
             judge=partial(judge, programs=settings.programs, raises=engine.policy.command_raises),
             profiles=agent_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
@@ -95,7 +97,7 @@ async def open_flow(
             clock=surroundings.clock,
             asking=Asking(engine.timeout_seconds, surroundings.new_id, is_allowed=engine.policy.asks_uncovered),
         )
-        planner = _planner(settings, executor, reader=cluster, preview=cluster)
+        planner = _planner(settings, executor, reader=ways.reader, preview=ways.preview)
         watcher = Watcher(store)
         yield Flow(
             store=store,
@@ -117,7 +119,7 @@ async def open_flow(
             watcher=watcher,
             verifier=verifier,
             undoing=Undoing(store, gatherer, engine, rollback, surroundings.new_id),
-            cluster=cluster,
+            cluster=ways.reader,
             memory=graph if graph.off_reason is None else None,
             agents_at_once=settings.agents_at_once,
             day_usd=float(settings.money_per_day_usd),
@@ -143,7 +145,8 @@ def _plan_runner(
 ) -> PlanRunner:
     return PlanRunner(
         store=executor.store,
-        cluster=executor.cluster,
+        cluster=executor.at_work,
+        grants=executor.grants,
         previewer=previewer,
         agents=executor.agents,
         judge=executor.judge,

@@ -10,6 +10,7 @@ from core.briefing import brief
 from core.effects import Judged
 from core.execution import AgentProfile, Outcome
 from core.findings import IncidentContext
+from core.grants import Commands, Grants, granted
 from core.permit import Permit
 from core.ports import Agents, AgentTask, Clock, Cluster, Store
 from core.questions import Asking, Questions
@@ -29,11 +30,14 @@ class Judge(Protocol):
 class RemediationExecutor:
     """Prepares the workspace, runs the agent with the gated toolbox, and reports what was executed.
 
-    `judge` is the gate, `prompt` frames the context as data. Without `asking` nobody is asked mid-run.
+    `judge` is the gate, `prompt` frames the context as data. `cluster` is read from; `at_work` is what the toolbox
+    works on, and its changes run with what `grants` issues for the approval. Without `asking` nobody is asked mid-run.
     """
 
     store: Store
     cluster: Cluster
+    at_work: Cluster
+    grants: Grants
     agents: Agents
     judge: Judge
     profiles: Mapping[ActionType, AgentProfile]
@@ -50,6 +54,11 @@ class RemediationExecutor:
         request = resolution.request
         folder = self.workspaces / resolution.id
         text = await brief(self.cluster, folder, request=request, context=context, permit=permit)
+        async with granted(self.grants, resolution.approval_id, permit) as changes:
+            return await self._at_work(resolution, permit, changes, text=text)
+
+    async def _at_work(self, resolution: Resolution, permit: Permit, changes: Commands, *, text: str) -> Outcome:
+        request, folder = resolution.request, self.workspaces / resolution.id
         profile = self.profiles[request.action_type]
         wall_clock = WallClock(profile.wall_clock_seconds)
         toolbox = GatedToolbox(
@@ -57,7 +66,9 @@ class RemediationExecutor:
             permit=permit,
             gate=lambda line: self.judge(line, request.namespace, files=partial(read_workspace_file, folder)),
             store=self.store,
-            cluster=self.cluster,
+            cluster=self.at_work,
+            changes=changes,
+            grants=self.grants,
             folder=folder,
             clock=self.clock,
             questions=self._questions(resolution, permit),

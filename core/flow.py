@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core import lines, questions
 from core.approval import ApprovalState
@@ -10,6 +11,7 @@ from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
 from core.gathering import Gathering
+from core.grants import taken_away
 from core.history import Entry, Happened
 from core.moving import fail, held
 from core.permit import Permit
@@ -104,8 +106,11 @@ class Flow:
         if not await self._may_start(resolution, permit, left_out) or permit is None:
             return
         running = replace(resolution, state=State.EXECUTING)
-        outcome = await self.watcher.run(running, self._run(running, permit, context))
-        if outcome is None:
+        run = self._run(running, permit, context)
+        kill_switch = partial(taken_away, self.executor.grants, running.approval_id)
+        outcome = await self.watcher.run(running, run, at_stop=kill_switch)
+        is_cut_short = outcome is not None and not outcome.is_success and await self.watcher.must_stop(running)
+        if outcome is None or is_cut_short:  # a line refused because somebody asked to stop can end the run first
             await self._stopped(running)
         else:
             await self._ended(running, outcome, is_plan=bool(permit.lines))
@@ -180,7 +185,13 @@ class Flow:
 
     async def _take_over(self, resolution: Resolution) -> None:
         """A row found executing has no living owner: never run it again, say what was and was not done."""
+        overview = await self.store.overview(resolution.id)
         opening = "The service stopped while the agent was at work; the agent died with it."
+        if overview is not None and overview.approval is not None and overview.approval.permit.lines:
+            opening = "The service stopped while the approved plan was run."
+        opening += "".join(
+            {await taken_away(self.executor.grants, one.id) for one in overview.approvals} if overview else ()
+        )
         await self._interrupted(resolution, by=resolution.interrupt_by, reason="", opening=opening)
 
     async def _interrupted(self, resolution: Resolution, *, by: Person | None, reason: str, opening: str) -> None:

@@ -8,6 +8,7 @@ from core.errors import LeaseLostError, ResolverError
 from core.execution import AgentProfile, Outcome
 from core.executor import Judge
 from core.findings import IncidentContext
+from core.grants import Commands, Grants, granted
 from core.history import Entry, Happened
 from core.lines import changes_since
 from core.permit import Permit, PermittedLine
@@ -27,11 +28,13 @@ _OUTPUT = 1_500
 class PlanRunner:
     """Before each line everything that was approved about it is looked at again; the toolbox runs it.
 
-    `profile` is the agent that may say a few words where a plan stopped; it has no tools.
+    `profile` is the agent that may say a few words where a plan stopped; it has no tools. `cluster` is what the toolbox
+    works on; its changes run with what `grants` issues for the approval.
     """
 
     store: Store
     cluster: Cluster
+    grants: Grants
     previewer: Previewer
     agents: Agents
     judge: Judge
@@ -48,13 +51,21 @@ class PlanRunner:
         """
         folder = self.workspaces / resolution.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        async with granted(self.grants, resolution.approval_id, permit) as changes:
+            return await self._run(resolution, permit, context, changes)
+
+    async def _run(
+        self, resolution: Resolution, permit: Permit, context: IncidentContext, changes: Commands
+    ) -> Outcome:
         toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
             gate=lambda line: self.judge(line, resolution.request.namespace, files=None),
             store=self.store,
             cluster=self.cluster,
-            folder=folder,
+            changes=changes,
+            grants=self.grants,
+            folder=self.workspaces / resolution.id,
             clock=self.clock,
         )
         steps = _Steps(self, resolution, permit, context, toolbox)

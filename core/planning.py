@@ -12,6 +12,7 @@ from core.errors import InvalidInputError, LeaseLostError, ResolverError, StaleE
 from core.execution import AgentProfile
 from core.executor import Judge
 from core.findings import IncidentContext
+from core.grants import NoChanges, NoGrants
 from core.history import Entry, Happened
 from core.lines import permitted_line
 from core.permit import Permit, PermittedLine, Precondition
@@ -79,6 +80,8 @@ class Planner:
             gate=draft.gate,
             store=self.store,
             cluster=self.cluster,
+            changes=NoChanges(),
+            grants=NoGrants(),
             folder=folder,
             clock=self.clock,
         )

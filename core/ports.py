@@ -73,6 +73,9 @@ class Cluster(Protocol):
     async def read(self, resource: Resource) -> Manifest | None:
         """The whole object, None if it does not exist; NotAllowedError when the API server refuses to show it."""
 
+    async def check_kept(self, resource: Resource) -> None:
+        """NotAllowedError, with the Role line to add, where no snapshot of it could be taken or put back."""
+
     async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
         """Every object the line would change, with its uid; one it would make has none. Never empty.
 

@@ -11,6 +11,7 @@ from core.effects import Change, Judged
 from core.errors import LeaseLostError, NotAllowedError, ResolverError, UnavailableError
 from core.execution import CommandRecord
 from core.foresight import Foresight, foresee
+from core.grants import Commands, Grants, granted
 from core.history import Entry, Happened
 from core.lines import changed_fields, changes_since, permitted_line
 from core.permit import Permit, PermittedLine
@@ -36,6 +37,8 @@ class _ChangedError(ResolverError):
 class GatedToolbox:
     """The agent's `bash`: a line runs if it is LOW, if the permit covers every effect of it, or if a person says so.
 
+    LOW lines run with `cluster`'s identity, which only reads, changes with `changes`, the grant of this execution, and
+    a line that was asked for with a grant of its own.
     `questions` is None where no person is asked mid-run; `wall_clock` stands still while one is.
     A change runs only after its target was read and stored, with the lease still held; changes run one at a time.
     """
@@ -45,6 +48,8 @@ class GatedToolbox:
     gate: Judge
     store: Store
     cluster: Cluster
+    changes: Commands
+    grants: Grants
     folder: Path
     clock: Clock
     seconds_per_command: float = 60.0
@@ -74,7 +79,7 @@ class GatedToolbox:
         if judged.is_denied:
             return await self._refuse(judged, judged.reason)
         if judged.risk is RiskLevel.LOW:
-            return await self._run(judged)
+            return await self._run(judged, self.cluster)
         is_covered = self.permit.covers(judged.effects)
         if not is_covered and (why := self._why_not_asked()) is not None:
             return await self._refuse(judged, f"{self._not_covered(judged)} {why}")
@@ -134,7 +139,9 @@ class GatedToolbox:
                     why = " ".join(changed)
                     continue
                 by = ended.decided_by.name if ended.decided_by else "a person"
-                return await self._change_cluster(replace(judged, reason=f"Approved by {by}."), line=line)
+                judged = replace(judged, reason=f"Approved by {by}.")
+                async with granted(self.grants, ended.id, ended.permit) as changes:
+                    return await self._change_cluster(judged, line=line, changes=changes)
             except _ChangedError as changed_meanwhile:
                 why = str(changed_meanwhile)
             except LeaseLostError:
@@ -165,7 +172,9 @@ class GatedToolbox:
         await self._record(judged, reason=reason, is_executed=False)
         return ToolAnswer(f"Refused, nothing was run. {reason}", is_error=True)
 
-    async def _change_cluster(self, judged: Judged, *, line: PermittedLine | None = None) -> ToolAnswer:
+    async def _change_cluster(
+        self, judged: Judged, *, line: PermittedLine | None = None, changes: Commands | None = None
+    ) -> ToolAnswer:
         """`line` is the exact line that was approved; without it the permit's rules cover it.
 
         _ChangedError where a field is not as it was shown; nothing was run then.
@@ -180,7 +189,7 @@ class GatedToolbox:
             return await self._refuse(judged, f"No snapshot could be taken, so the change was not made: {error}")
         self.has_changed = True
         try:
-            return await self._run(judged)
+            return await self._run(judged, changes or self.changes)
         finally:
             await self._read_back(taken)
 
@@ -190,6 +199,8 @@ class GatedToolbox:
         changes = [effect.change for effect in judged.effects]
         for one in foresight.touched:
             self._check_target(judged, line, one)
+        for kind in {(one.target.kind, one.target.namespace): one.target for one in foresight.touched}.values():
+            await self.cluster.check_kept(kind)
         entries = []
         for place, one in enumerate(foresight.touched):
             other = Change.DELETE if one.is_deleted else Change.WRITE
@@ -236,12 +247,12 @@ class GatedToolbox:
             with suppress(UnavailableError):  # the entries stay open, and undo knows that too
                 await self.store.update_snapshot_entries(taken[0][0], done)
 
-    async def _run(self, judged: Judged) -> ToolAnswer:
+    async def _run(self, judged: Judged, commands: Commands) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
         self.executed.append(judged.line)
         result = CommandResult(None, "stopped before it ended")
         try:
-            result = await self._started(judged)
+            result = await self._started(judged, commands)
         finally:
             output = redact(result.output)
             with suppress(UnavailableError):  # it ran: an agent that hears otherwise would run it again
@@ -257,10 +268,10 @@ class GatedToolbox:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""
         return sealed_folder(judged.files) if judged.files is not None else nullcontext(self.folder)
 
-    async def _started(self, judged: Judged) -> CommandResult:
+    async def _started(self, judged: Judged, commands: Commands) -> CommandResult:
         try:
             with self._files_of(judged) as folder:
-                return await self.cluster.run(
+                return await commands.run(
                     judged.stages,
                     folder=folder,
                     seconds=self.seconds_per_command,

@@ -1,7 +1,7 @@
 """Work that is stopped when somebody asks to, or when another worker holds the resolution."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,13 +19,24 @@ class Watcher:
 
     store: Store
 
-    async def run(self, resolution: Resolution, work: Coroutine[object, object, T]) -> T | None:
-        """What `work` comes to; None once it was stopped and is gone. `resolution` is as the row is meanwhile."""
+    async def run(
+        self,
+        resolution: Resolution,
+        work: Coroutine[object, object, T],
+        *,
+        at_stop: Callable[[], Awaitable[object]] | None = None,
+    ) -> T | None:
+        """What `work` comes to; None once it was stopped and is gone. `resolution` is as the row is meanwhile.
+
+        `at_stop` starts while the work is being stopped, not after it.
+        """
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             run = group.create_task(work)
             watch = group.create_task(self._watch(resolution, stop))
             await asyncio.wait({run, watch}, return_when=asyncio.FIRST_COMPLETED)
+            if at_stop is not None and not run.done():
+                group.create_task(_done(at_stop))
             run.cancel()
             result = await _result(run)
             stop.set()
@@ -34,7 +45,7 @@ class Watcher:
     async def _watch(self, resolution: Resolution, stop: asyncio.Event) -> None:
         """Returns when somebody asked to stop, when the lease is lost, or once `stop` is set."""
         while not stop.is_set():
-            if await self._must_stop(resolution):
+            if await self.must_stop(resolution):
                 return
             try:
                 async with asyncio.timeout(WATCH_SECONDS):
@@ -42,12 +53,16 @@ class Watcher:
             except TimeoutError:
                 continue
 
-    async def _must_stop(self, resolution: Resolution) -> bool:
+    async def must_stop(self, resolution: Resolution) -> bool:
         """A database that does not answer is no order to stop: the lease runs out by itself, and no change starts."""
         try:
             return await self.store.stop_asked(resolution.id) is not None or not await self.store.is_held(resolution)
         except UnavailableError:
             return False
+
+
+async def _done(what: Callable[[], Awaitable[object]]) -> None:
+    await what()
 
 
 async def _result(run: "asyncio.Task[T]") -> T | None:

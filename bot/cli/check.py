@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import anthropic
 
 from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
+from bot.identities import cluster_state
 from bot.settings import Settings
 from bot.slack.connection import open_workspace
 from bot.slack.manifest import BOT_SCOPES
-from bot.wiring import TABLES, cluster_access, open_sources, tables_version
+from bot.wiring import TABLES, open_sources, tables_version, utc_now
 from core.errors import ResolverError
+from core.grants import Enforcement
 from core.resolution import ActionType, Request
 
 
@@ -85,12 +87,19 @@ async def _policy(settings: Settings) -> list[Finding]:
 
 
 async def _cluster(settings: Settings, namespace: str | None) -> list[Finding]:
-    name, uid, access = await cluster_access(settings, namespace=namespace)
+    state = await cluster_state(settings, utc_now, namespace=namespace)
     where = f"in namespace {namespace}" if namespace else "in every namespace (name one with --namespace)"
-    told = [Finding("ok", f"{name} answers, uid {uid or 'not shown'}; one identity does everything")]
-    told += [Finding("error", f"may not read {where}; add to its ClusterRole: {one}") for one in access.missing_reads]
-    told += [Finding("warning", f"may not change {where}; add to a Role: {one}") for one in access.missing_changes]
-    if access.may_read_secrets:
+    told = [Finding("ok", f"{state.name} answers, uid {state.uid or 'not shown'}")]
+    is_held = state.posture.enforcement is Enforcement.VALUES
+    told.append(Finding("ok" if is_held else "warning", str(state.posture.enforcement)))
+    told += [Finding("warning", f"{' and '.join(names)} are one and the same") for names in state.posture.same()]
+    told += [Finding("warning", gap) for gap in state.posture.gaps]
+    told += [
+        Finding("error", f"may not read {where}; add to its ClusterRole: {one}") for one in state.reads.missing_reads
+    ]
+    changes = state.changes.missing_changes if state.changes else ()
+    told += [Finding("warning", f"may not change {where}; add to a Role: {one}") for one in changes]
+    if state.reads.may_read_secrets:
         told.append(Finding("warning", f"may read Secrets {where}; the agent's commands use this identity"))
     return told
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 
-from bot.cli import administration, assess, check, demo, serve
+from bot.cli import administration, assess, check, demo, issuer, serve
 from bot.cli.logs import configure_logs
 from bot.settings import Settings, load_settings
 from core.errors import ResolverError, first_of
@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("serve", help="run the service, configured by the environment (see README)")
     one.set_defaults(command=_with_settings(serve.serve))
+    one = commands.add_parser("issuer", help="the process that issues a credential per approval (see docs/security.md)")
+    issuer.add_arguments(one)
+    one.set_defaults(command=_with_settings(issuer.issue))
     one = commands.add_parser("check", help="each dependency with its state, and what is missing")
     one.add_argument("--namespace", help="ask what may be done in this namespace only")
     one.set_defaults(command=_with_settings(check.check))

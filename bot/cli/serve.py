@@ -14,6 +14,8 @@ async def serve(settings: Settings, _: argparse.Namespace) -> int:
     async with open_service(settings) as assembled:
         for line in _told(settings, assembled.service.url):
             print(line, file=sys.stderr)
+        for sentence in assembled.enforced:
+            print(f"incident-resolver: credentials: {sentence}.", file=sys.stderr)
         await assembled.service.run(stop)
     return 0
 

@@ -48,13 +48,14 @@ class Card:
 class Rendering:
     """What cards need beside the rows: the signer of buttons, who may approve, and why nobody may.
 
-    `may_requesters_approve` is the policy's word on approving what one asked for oneself.
+    `may_requesters_approve` is the policy's word on one's own requests; `enforced` tells who else holds permits.
     """
 
     signer: Signer
     approvers: tuple[str, ...] = ()
     why_nobody: str | None = None
     may_requesters_approve: bool = True
+    enforced: tuple[str, ...] = ()
 
 
 def resolution_card(overview: Overview, rendering: Rendering) -> Card:

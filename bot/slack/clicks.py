@@ -38,6 +38,7 @@ class Clicks:
     client: AsyncWebClient
     signer: Signer
     clock: Clock
+    enforced: tuple[str, ...] = ()
 
     def register(self, app: AsyncApp) -> None:
         app.action(buttons.APPROVE)(self.on_approve)
@@ -84,7 +85,8 @@ class Clicks:
 
     async def on_details(self, ack: AsyncAck, body: Json) -> None:
         async def show(_: Actor, id_: str, __: str) -> None:
-            view = modals.details_modal(await self.intake.overview(ResolutionId(id_)))
+            overview = await self.intake.overview(ResolutionId(id_))
+            view = modals.details_modal(overview, enforced=self.enforced)
             await self.client.views_open(trigger_id=body["trigger_id"], view=view)
 
         await self._pressed(ack, body, buttons.DETAILS, show)

@@ -111,6 +111,7 @@ class SlackDoor:
             client=workspace.client,
             signer=self.rendering.signer,
             clock=self.clock,
+            enforced=self.rendering.enforced,
         )
         return slack_app(workspace.client, signing_secret=self.access.signing_secret, clerks=[clerk, clicks])
 

@@ -1,6 +1,7 @@
 """Modals: why it is rejected, everything known, what an undo would do, and refusals. Pure."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from bot.slack import buttons, cards, plans, questions, words
@@ -86,9 +87,15 @@ def question_modal(question: Approval) -> View:
     return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
 
 
-def details_modal(overview: Overview) -> View:
-    """All that is known, in the order of a decision: risk, targets, permit, evidence, gaps, commands, numbers."""
-    blocks: list[View] = [*_risk(overview), *_permit(overview), *_evidence(overview), *_commands(overview)]
+def details_modal(overview: Overview, *, enforced: Sequence[str] = ()) -> View:
+    """All that is known, in the order of a decision: risk, targets, permit, evidence, gaps, commands, numbers.
+
+    `enforced` are sentences on who else than the gate holds an execution to its permit.
+    """
+    blocks: list[View] = [*_risk(overview), *_permit(overview)]
+    if enforced:
+        blocks.append(_section(f"*Who enforces it, beside the gate*\n{_bullets(tuple(enforced))}"))
+    blocks += [*_evidence(overview), *_commands(overview)]
     blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _numbers(overview)}]})
     return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
 

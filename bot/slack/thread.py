@@ -157,6 +157,8 @@ def _other(recorded: RecordedEntry, who: str) -> str:
         case Happened.ROLLBACK_STARTED:
             asked = f", asked by {who}" if recorded.entry.by else ""
             return f"↩️ Rolling back{asked}. {escaped(_text(facts, 'summary'), 600)}".rstrip()
+        case Happened.GRANT_ISSUED | Happened.GRANT_REVOKED | Happened.GRANT_SWEPT:
+            return _grant(recorded.entry.what, facts)
         case Happened.EVIDENCE_KEPT:
             findings = facts.get("findings")
             count = len(findings) if isinstance(findings, list) else 0
@@ -177,6 +179,18 @@ def _question_ended(facts: Mapping[str, object], who: str) -> str:
             return f"⌛ Nobody answered about this line: {line}. It does not run; the agent goes on."
         case _:
             return f"🚫 The question about this line is closed, it does not run: {line}.{_because(facts)}"
+
+
+def _grant(what: Happened, facts: Mapping[str, object]) -> str:
+    if what is Happened.GRANT_REVOKED:
+        return "🔒 The credential was taken away again."
+    if what is Happened.GRANT_SWEPT:
+        return "🧹 A credential that was left over was removed."
+    token = inline_code(_text(facts, "token_id"))
+    if facts.get("is_renewal"):
+        return f"🔑 The credential was renewed ({token})."
+    held = "" if facts.get("has_value_rules") else " The cluster does *not* hold it to the approved values."
+    return f"🔑 A credential for this approval alone was issued ({token}).{held}"
 
 
 def _judged(facts: Mapping[str, object]) -> str:

@@ -66,16 +66,23 @@ async def review_access(api: KubernetesApi, *, namespace: str | None) -> Access:
 
 
 async def _line_if_missing(api: KubernetesApi, verb: str, kind: Kind, namespace: str | None) -> str | None:
-    resource, _, subresource = kind.resource.partition("/")
-    attributes = {"verb": verb, "group": kind.group, "resource": resource}
-    if subresource:
-        attributes["subresource"] = subresource
-    if namespace is not None and kind.is_namespaced:
-        attributes["namespace"] = namespace
+    where = namespace if kind.is_namespaced else None
+    is_allowed = await is_allowed_to(api, verb, (kind.group, kind.resource), namespace=where)
+    return None if is_allowed else kind.role_line(verb)
+
+
+async def is_allowed_to(
+    api: KubernetesApi, verb: str, what: tuple[str, str], *, namespace: str | None, name: str | None = None
+) -> bool:
+    """Of this identity, by the API server's own word. `what` is (group, plural with subresource); None means any."""
+    group, (resource, _, subresource) = what[0], what[1].partition("/")
+    attributes = {"verb": verb, "group": group, "resource": resource}
+    given = {"subresource": subresource, "namespace": namespace, "name": name}
+    attributes |= {key: value for key, value in given.items() if value}
     body = {
         "apiVersion": _REVIEW.api_version,
         "kind": _REVIEW.name,
         "spec": {"resourceAttributes": attributes},
     }
     answer = await api.send("POST", _REVIEW, path=_REVIEW.path(None), namespace=None, body=body)
-    return None if (answer.get("status") or {}).get("allowed") else kind.role_line(verb)
+    return bool((answer.get("status") or {}).get("allowed"))

@@ -106,7 +106,7 @@ class KubernetesApi:
                 method,
                 path,
                 query_params=list(query),
-                header_params={"Accept": accept, "Content-Type": "application/json"},
+                header_params={"Accept": accept, "Content-Type": _content(method)},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -122,6 +122,10 @@ class KubernetesApi:
             raise UnavailableError(
                 f"The Kubernetes API at {host} did not answer ({type(error).__name__}). Check that it is reachable."
             ) from error
+
+
+def _content(method: str) -> str:
+    return "application/merge-patch+json" if method == "PATCH" else "application/json"
 
 
 async def _limited(response: aiohttp.ClientResponse) -> bytes:

@@ -11,12 +11,13 @@ from kubernetes.aio import client as kubernetes_client
 
 from core import owners
 from core.cluster import discovery, inventory, kinds
+from core.cluster.access import is_allowed_to
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
 from core.cluster.runner import Runner
 from core.cluster.targets import resolve_targets
-from core.cluster.touching import Finder
+from core.cluster.touching import Ask, Finder
 from core.effects import Judged
 from core.errors import InvalidInputError, NotAllowedError, NotFoundError, StepFailedError
 from core.helm_releases import Release
@@ -39,7 +40,17 @@ async def open_cluster(
     (`runner.kubectl_path`), `helm` one that undo may use, or None. InvalidInputError where the kubeconfig cannot be
     used; nothing is asked of the API yet.
     """
-    credentials = await load_credentials(kubeconfig)
+    async with open_as(
+        await load_credentials(kubeconfig), kubectl=kubectl, helm=helm, seconds=seconds_per_request
+    ) as one:
+        yield one
+
+
+@asynccontextmanager
+async def open_as(
+    credentials: Credentials, *, kubectl: Path, helm: Path | None = None, seconds: float = 15.0
+) -> AsyncIterator["KubernetesCluster"]:
+    """The cluster as this identity sees it, for as long as the block lasts; its kubectl has a HOME of its own."""
     with tempfile.TemporaryDirectory(prefix="incident-resolver-home-") as home:
         try:
             client = kubernetes_client.ApiClient(credentials.configuration)
@@ -49,7 +60,7 @@ async def open_cluster(
             ) from error
         client.user_agent = owners.FIELD_MANAGER
         async with client:
-            api = KubernetesApi(client, seconds_per_request=seconds_per_request)
+            api = KubernetesApi(client, seconds_per_request=seconds)
             yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm))
 
 
@@ -58,13 +69,13 @@ class KubernetesCluster:
 
     def __init__(self, api: KubernetesApi, credentials: Credentials, runner: Runner) -> None:
         self.api = api
-        self._credentials = credentials
-        self._runner = runner
+        self.credentials = credentials
+        self.runner = runner
 
     @property
     def name(self) -> str:
         """What the kubeconfig calls the cluster."""
-        return self._credentials.kubeconfig.cluster_name
+        return self.credentials.kubeconfig.cluster_name
 
     async def uid(self) -> str | None:
         """The uid of kube-system, which names a cluster for good; None where it may not be read (403)."""
@@ -95,6 +106,17 @@ class KubernetesCluster:
             return await self.api.get(kind, resource.namespace, resource.name)
         except NotFoundError:
             return None
+
+    async def check_kept(self, resource: Resource) -> None:
+        kind = await self._kind(resource.kind, resource.api_version)
+        again = "create" if kind == kinds.POD else "update"
+        for verb in ("get", again):
+            where = resource.namespace if kind.is_namespaced else None
+            if not await is_allowed_to(self.api, verb, (kind.group, kind.resource), namespace=where):
+                raise NotAllowedError(
+                    f"{resource} could not be put back: the identity that keeps snapshots may not {verb} "
+                    f"{kind.resource} there. Add to its Role: {kind.role_line(verb)}"
+                )
 
     async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
         return await resolve_targets(self.api, judged)
@@ -136,17 +158,23 @@ class KubernetesCluster:
         return await discovery.touched_by_deletion(self.api, resource)
 
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
+        return await Finder(self.api, self, self.asking(judged, folder=folder, namespace=namespace)).find(
+            judged, namespace
+        )
+
+    def asking(self, judged: Judged, *, folder: Path, namespace: str) -> Ask:
+        """Runs lines that change nothing, to find out about `judged`."""
         is_secret = bool(judged.kinds & {"Secret", "unknown", "unread"})
 
         async def ask(argv: tuple[str, ...]) -> str:
-            kubeconfig = self._credentials.for_kubectl(namespace)
-            done = await self._runner.ask(argv, kubeconfig=kubeconfig, folder=folder, seconds=TRY_SECONDS)
+            kubeconfig = self.credentials.for_kubectl(namespace)
+            done = await self.runner.ask(argv, kubeconfig=kubeconfig, folder=folder, seconds=TRY_SECONDS)
             if done.exit_code != 0:
                 why = "the answer may quote a Secret and is kept back" if is_secret else redact(done.output[-500:])
                 raise StepFailedError(f"The API server refuses it in a dry run: {why.strip()}")
             return done.output
 
-        return await Finder(self.api, self, ask).find(judged, namespace)
+        return ask
 
     async def delete(self, resource: Resource, *, is_dry_run: bool) -> None:
         if not resource.uid:
@@ -167,16 +195,16 @@ class KubernetesCluster:
 
     async def roll_release_back(self, release: Release) -> None:
         line = ("rollback", release.name, str(release.revision), "-n", release.namespace)
-        kubeconfig = self._credentials.for_kubectl(release.namespace)
-        done = await self._runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
+        kubeconfig = self.credentials.for_kubectl(release.namespace)
+        done = await self.runner.run_helm(line, kubeconfig=kubeconfig, seconds=HELM_SECONDS)
         if done.exit_code != 0:
             raise StepFailedError(f"helm refused to roll {release.name} back: {redact(done.output[-500:])}")
 
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, folder: Path, seconds: float, namespace: str
     ) -> CommandResult:
-        kubeconfig = self._credentials.for_kubectl(namespace)
-        return await self._runner.run(stages, kubeconfig=kubeconfig, folder=folder, seconds=seconds)
+        kubeconfig = self.credentials.for_kubectl(namespace)
+        return await self.runner.run(stages, kubeconfig=kubeconfig, folder=folder, seconds=seconds)
 
     async def _named(self, manifest: Manifest) -> tuple[Kind, str | None, str]:
         metadata = manifest.get("metadata") or {}

@@ -46,6 +46,9 @@ CONTROLLER_REVISION = Kind("ControllerRevision", "apps/v1", "controllerrevisions
 JOB = Kind("Job", "batch/v1", "jobs")
 HPA = Kind("HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers")
 PDB = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
+SERVICE_ACCOUNT = _core("ServiceAccount", "serviceaccounts")
+ROLE = Kind("Role", "rbac.authorization.k8s.io/v1", "roles")
+ROLE_BINDING = Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings")
 
 KINDS = {
     kind.name: kind
@@ -62,10 +65,12 @@ KINDS = {
         JOB,
         HPA,
         PDB,
+        SERVICE_ACCOUNT,
+        ROLE,
+        ROLE_BINDING,
         _core("ConfigMap", "configmaps"),
         _core("Secret", "secrets"),
         _core("Service", "services"),
-        _core("ServiceAccount", "serviceaccounts"),
         _core("PersistentVolumeClaim", "persistentvolumeclaims"),
         _core("PersistentVolume", "persistentvolumes", is_namespaced=False),
         _core("ResourceQuota", "resourcequotas"),
@@ -73,8 +78,6 @@ KINDS = {
         Kind("CronJob", "batch/v1", "cronjobs"),
         Kind("Ingress", "networking.k8s.io/v1", "ingresses"),
         Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies"),
-        Kind("Role", "rbac.authorization.k8s.io/v1", "roles"),
-        Kind("RoleBinding", "rbac.authorization.k8s.io/v1", "rolebindings"),
     )
 }
 """Kinds whose path is known without asking. Others are looked up in the API server's discovery, by apiVersion."""

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,10 @@ class Credentials:
             user = self._resolved()
         return json.dumps(self.kubeconfig.as_config(user=user, namespace=namespace)).encode()
 
+    async def with_token(self, token: str) -> "Credentials":
+        """Another identity of the same cluster, in memory only."""
+        return await credentials_of(replace(self.kubeconfig, user={"token": token}), named="of the token")
+
     def _resolved(self) -> dict[str, Any]:
         bearer = str(self.configuration.api_key.get("BearerToken", ""))
         if bearer[:7].lower() == "bearer ":
@@ -148,10 +152,13 @@ class Credentials:
 
 async def load_credentials(path: Path | None) -> Credentials:
     """Own Configuration, never the process-wide default; token files and plugins are asked again when due."""
-    kubeconfig = read_kubeconfig(path)
+    return await credentials_of(read_kubeconfig(path), named=str(path or "of the service account"))
+
+
+async def credentials_of(kubeconfig: Kubeconfig, *, named: str) -> Credentials:
+    """As load_credentials; `named` tells which kubeconfig an error is about."""
     configuration = kubernetes_client.Configuration()
     config = kubeconfig.as_config(user=kubeconfig.user, namespace=None)
-    named = path or "of the service account"
     try:
         loader = await kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]  # untyped library
             config, client_configuration=configuration

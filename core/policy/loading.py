@@ -14,6 +14,7 @@ from core.risk_levels import RiskLevel
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+_EXECUTION = ("auto_rollback", "undo_when", "scale_factor", "snapshot_namespaces")
 _SECTIONS = ("version", "risk", "commands", "people", "clusters", "execution", "plan")
 
 
@@ -115,13 +116,15 @@ def _plan(read: _Reader, node: yaml.Node) -> dict[str, Any]:
 
 def _execution(read: _Reader, node: yaml.Node) -> dict[str, Any]:
     given: dict[str, Any] = {}
-    execution = read.mapping(node, "execution", ("auto_rollback", "undo_when", "scale_factor"))
+    execution = read.mapping(node, "execution", _EXECUTION)
     if "auto_rollback" in execution:
         given["auto_rollback"] = read.flag(execution["auto_rollback"], "execution.auto_rollback")
     if "undo_when" in execution:
         given["undo_when"] = _undo_when(read, execution["undo_when"])
     if "scale_factor" in execution:
         given["scale_factor"] = read.number(execution["scale_factor"], "execution.scale_factor", least=1, most=10)
+    if "snapshot_namespaces" in execution:
+        given["snapshot_namespaces"] = read.texts(execution["snapshot_namespaces"], "execution.snapshot_namespaces")
     return given
 
 

@@ -81,6 +81,7 @@ class Policy:
     auto_rollback: bool | None = None
     undo_when: frozenset[str] = DEFAULT_UNDO_CAUSES
     scale_factor: float = 2.0
+    snapshot_namespaces: tuple[str, ...] = ("*",)
     command_raises: tuple[CommandRaise, ...] = ()
     plan_from: RiskLevel = RiskLevel.HIGH
     asks_uncovered: bool = True

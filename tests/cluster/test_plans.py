@@ -10,6 +10,7 @@ from core.commands.gate import judge
 from core.errors import StepFailedError
 from core.execution import AgentProfile
 from core.findings import IncidentContext
+from core.grants import ReadyMade
 from core.plan import Check, ProposedStep
 from core.plan_execution import PlanRunner
 from core.planning import Planner
@@ -60,6 +61,7 @@ def runner_of(story, records):
     return PlanRunner(
         store=records,
         cluster=story.cluster,
+        grants=ReadyMade(story.cluster),
         previewer=Previewer(story.cluster),
         agents=ScriptedAgent(words="It stopped."),
         judge=judge,
@@ -73,7 +75,7 @@ def runner_of(story, records):
 
 def resolution_of(story):
     request = replace(examples.request(ActionType.CONFIG_FIX), namespace=story.namespace)
-    return examples.resolution(request=request)
+    return examples.resolution(request=request, approval_id="a-1")
 
 
 async def approved(story, records, *lines):
@@ -148,7 +150,7 @@ async def test_showing_a_change_makes_none(story, web):
     [
         ("kubectl scale deployment/web --replicas=2", "would change nothing"),
         ("kubectl scale deployment/web --replicas=3 --current-replicas=9", "refuses it in a dry run"),
-        ("kubectl rollout undo deployment/web --to-revision=77", "refuses it in a dry run"),
+        ("kubectl rollout undo deployment/web --to-revision=77", "no such earlier revision"),
         ("kubectl label configmap settings tier=../x", "refuses it in a dry run"),
     ],
 )

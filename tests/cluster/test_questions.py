@@ -13,6 +13,7 @@ from core.approval import ApprovalState
 from core.cluster.client import KubernetesCluster
 from core.commands.gate import judge
 from core.errors import ResolverError
+from core.grants import ReadyMade
 from core.history import Happened
 from core.questions import Asking, Questions
 from core.resolution import ResolutionId
@@ -45,6 +46,8 @@ class Asked:
             gate=lambda line: judge(line, namespace, files=partial(read_workspace_file, folder)),
             store=self.records,
             cluster=cluster,
+            changes=cluster,
+            grants=ReadyMade(cluster),
             folder=folder,
             clock=lambda: NOW,
             questions=Questions(

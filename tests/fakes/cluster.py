@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.effects import Aim, Change, Effect, Judged
-from core.errors import InvalidInputError, NotFoundError, ResolverError, StaleError, StepFailedError
+from core.errors import InvalidInputError, NotAllowedError, NotFoundError, ResolverError, StaleError, StepFailedError
 from core.helm_releases import Release
 from core.ports import CommandResult
 from core.resources import Resource, Workload
@@ -30,6 +30,7 @@ class FakeCluster:
     touches: dict[str, tuple[Touched, ...]] = field(default_factory=dict)
     dry_run_error: ResolverError | None = None
     ran: list[str] = field(default_factory=list)
+    unkept: set[Resource] = field(default_factory=set)
     versions: int = 100
 
     async def workload(self, resource: Resource) -> Workload | None:
@@ -37,6 +38,10 @@ class FakeCluster:
 
     async def read(self, resource: Resource) -> Manifest | None:
         return copy.deepcopy(self.objects.get(resource))
+
+    async def check_kept(self, resource: Resource) -> None:
+        if resource in self.unkept:
+            raise NotAllowedError(f"{resource} could not be put back. Add to its Role: a line")
 
     async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
         """By `objects`: names, whole kinds, and selectors of the form KEY=VALUE."""

@@ -54,9 +54,10 @@ async def test_killed_during_a_step_it_is_not_run_again_and_says_which_steps_ran
     await world.start()
 
     ended = await world.until_state(State.INTERRUPTED)
+    assert ended.resolution.summary.startswith("The service stopped while the approved plan was run.")
     assert f"step 1 ({IMAGE}) ran" in ended.resolution.summary
     assert f"step 2 ({SCALE}) was started and is not known to have ended" in ended.resolution.summary
-    assert "2 change(s) can be rolled back." in ended.resolution.summary
+    assert "2 changes can be rolled back." in ended.resolution.summary
     assert len(world.changes("PATCH")) == 2
     happened = await world.happened(ended.resolution.id)
     assert happened.count(Happened.STEP_STARTED) == 2

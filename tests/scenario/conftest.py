@@ -34,10 +34,10 @@ class Play:
     def ada(self) -> str:
         return self.slack.people["ada"]
 
-    async def ask(self, name: str, *, by: str = "ada") -> None:
-        """Types the incident's line into the channel."""
+    async def ask(self, name: str, *, by: str = "ada", action: str = "") -> None:
+        """Types the incident's line into the channel; `action` is another one than the incident's own."""
         scenario = next(one for one in SCENARIOS if one.name == name)
-        text = f"resolve {scenario.action_type} {scenario.namespace} {scenario.description}"
+        text = f"resolve {action or scenario.action_type} {scenario.namespace} {scenario.description}"
         answer = await self.slack.command(self.slack.people[by], "/incident", text)
         assert answer.is_acked, answer
 

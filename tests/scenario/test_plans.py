@@ -1,5 +1,6 @@
 """Plans: proposed and tried before anybody is asked, run line by line afterwards, stopped at the first surprise."""
 
+import asyncio
 import copy
 import json
 
@@ -269,3 +270,38 @@ async def test_without_a_model_key_there_is_no_plan_and_the_card_says_why(databa
 
         assert "set ANTHROPIC_API_KEY" in json.dumps(card["blocks"])
         assert changes(play) == []
+
+
+async def test_no_planning_agent_starts_while_the_service_is_paused(play):
+    await play.slack.command(play.ada, "/incident", "pause the database is being moved")
+    await play.ask("at-limit")
+    card = await play.card("Looking into it", seconds=20)
+    await play.slack.until(lambda: "The service is paused" in str(play.slack.message(card["ts"])["blocks"]))
+    while (paused := await play.newest()).assessment is None:
+        await asyncio.sleep(0.1)
+    assert play.stage.model.bodies == []
+    assert Happened.PLANNING_STARTED not in await happened(play, paused.resolution.id)
+
+    await play.slack.command(play.ada, "/incident", "resume")
+
+    await play.card("Approval needed", seconds=30)
+
+
+async def test_policy_may_approve_a_plan_inside_the_scope_and_never_one_that_goes_beyond_it(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('version: 1\nrisk:\n  auto_approve: [{caller: "*", actions: [config_fix]}]\n')
+    body = {"client_id": "loc-01", "namespace": "web", "action_type": "config_fix", "auto_approve": True}
+    async with playing(database_url, policy=policy) as play:
+        play.stage.model.script = proposing(["kubectl annotate deployment/storefront note=x -n web"])
+        asked = body | {"action_description": "storefront: pods cannot pull their image"}
+        _, wider = await play.post("/api/v1/incident/resolve", asked)
+        seen = await play.until_state(wider["resolution_id"], State.AWAITING_APPROVAL)
+        assert seen.assessment.level.value == "HIGH"
+        assert changes(play) == []
+
+        play.stage.model.script = demo_script
+        _, inside = await play.post("/api/v1/incident/resolve", asked)
+        done = await play.until_state(inside["resolution_id"], State.COMPLETED)
+        assert done.approval.decided_by.id == "policy"
+        assert done.approval.permit.lines
+        assert len(changes(play)) == 1

@@ -10,8 +10,10 @@ from core.approval import ApprovalState
 from core.resolution import State
 from tests.scenario.conftest import Play, buttons_of, header_of, playing
 
-SCALE = "kubectl scale deployment/orders-api --replicas=5 -n orders"
-LABEL = "kubectl label pods -l app=orders-api looked-at=yes -n orders"
+SCALE = "kubectl scale deployment/checkout --replicas=5 -n shop"
+RESTART = "kubectl rollout restart deployment/checkout -n shop"
+"""Covered by the first approval; it heals the pod that crashes."""
+LABEL = "kubectl label pods -l app=checkout looked-at=yes -n shop"
 
 
 def asking(*lines: str):
@@ -37,7 +39,7 @@ def asking(*lines: str):
 async def at_the_question(play: Play, *lines: str) -> tuple[dict, dict]:
     """The card of the resolution and that of the question in its thread."""
     play.stage.model.script = asking(*lines)
-    await play.ask("at-limit")
+    await play.ask("crashloop")
     card = await play.card("Approval needed")
     await play.click(card, "approve")
     return card, await question_of(play, card)
@@ -67,22 +69,20 @@ def changes(play: Play) -> list[str]:
 
 def replicas(play: Play) -> int:
     (deployment,) = [
-        one
-        for one in play.stage.simulator.objects.of("Deployment", "orders")
-        if one["metadata"]["name"] == "orders-api"
+        one for one in play.stage.simulator.objects.of("Deployment", "shop") if one["metadata"]["name"] == "checkout"
     ]
     return int(deployment["spec"]["replicas"])
 
 
 async def test_a_line_that_is_not_covered_is_asked_in_the_thread_and_runs_after_the_click(play):
     before = replicas(play)
-    card, question = await at_the_question(play, SCALE)
+    card, question = await at_the_question(play, SCALE, RESTART)
 
     text = str(question["blocks"])
     assert SCALE in text
     assert "HIGH" in text
-    assert "Deployment orders/orders-api" in text
-    assert f"spec.replicas of Deployment orders/orders-api is {before}" in text
+    assert "Deployment shop/checkout" in text
+    assert f"spec.replicas of Deployment shop/checkout is {before}" in text
     assert buttons_of(question) == ["approve", "reject", "question"]
     waiting = await play.newest()
     assert (waiting.resolution.state, waiting.resolution.waiting_for) == (State.EXECUTING, "approval")
@@ -95,7 +95,7 @@ async def test_a_line_that_is_not_covered_is_asked_in_the_thread_and_runs_after_
     assert "approved this line for one run" in told
     assert replicas(play) == 5
     done = await play.newest()
-    assert done.changes == 1
+    assert done.changes == 2
     assert SCALE in done.outcome.commands_executed
     assert done.resolution.waiting_for is None
     after = await question_of(play, card, state="Approved")
@@ -129,7 +129,7 @@ async def test_a_rejection_is_told_to_the_agent_which_goes_on(play):
 
 
 async def test_nobody_answers_and_the_agent_goes_on(database_url):
-    async with playing(database_url, approval_timeout=2.0) as play:
+    async with playing(database_url, approval_timeout=6.0) as play:
         card, _ = await at_the_question(play, SCALE)
         before = len(changes(play))
 
@@ -167,7 +167,7 @@ async def test_an_interrupt_while_it_waits_works_at_once_and_closes_the_question
 
 
 async def test_over_rest_the_question_is_listed_shown_and_answered(play):
-    await at_the_question(play, SCALE)
+    await at_the_question(play, SCALE, RESTART)
     resolution_id = (await play.newest()).resolution.id
 
     _, listed = await play.get("/api/v1/incident/pending-approvals")
@@ -178,7 +178,7 @@ async def test_over_rest_the_question_is_listed_shown_and_answered(play):
     approval = shown["approval"]
     assert approval["approval_id"] == shown["approval_id"]
     (line,) = approval["lines"]
-    assert (line["line"], line["targets"][0]["name"]) == (SCALE, "orders-api")
+    assert (line["line"], line["targets"][0]["name"]) == (SCALE, "checkout")
     assert line["targets"][0]["uid"]
 
     path = f"/api/v1/incident/approve/{shown['approval_id']}"
@@ -198,8 +198,8 @@ async def test_a_selector_is_resolved_before_the_question_and_again_before_the_r
     card, question = await at_the_question(play, LABEL)
     pods = [
         one
-        for one in play.stage.simulator.objects.of("Pod", "orders")
-        if one["metadata"].get("labels", {}).get("app") == "orders-api"
+        for one in play.stage.simulator.objects.of("Pod", "shop")
+        if one["metadata"].get("labels", {}).get("app") == "checkout"
     ]
     assert pods
     assert all(one["metadata"]["name"] in str(question["blocks"]) for one in pods)
@@ -229,7 +229,7 @@ async def test_a_policy_that_refuses_asks_nobody(database_url, tmp_path):
     policy.write_text("version: 1\ncommands: {uncovered: refuse}\n")
     async with playing(database_url, policy=policy) as play:
         play.stage.model.script = asking(SCALE)
-        await play.ask("at-limit")
+        await play.ask("crashloop")
         card = await play.card("Approval needed")
         await play.click(card, "approve")
         told = await play.thread_with(card, "I was told")

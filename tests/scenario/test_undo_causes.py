@@ -18,6 +18,7 @@ BODY = {
     "action_description": "orders-api: hangs",
 }
 LINE = "kubectl rollout restart deployment/orders-api -n orders"
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 async def restarted_and_thinking(play: Play) -> str:
@@ -59,6 +60,9 @@ async def test_an_error_after_a_change_undoes_it_only_where_the_policy_names_err
 
         await play.until_state(answer["resolution_id"], end)
 
+        (deployment,) = play.stage.simulator.objects.of("Deployment", "orders")
+        notes = deployment["spec"]["template"]["metadata"].get("annotations", {})
+        assert RESTARTED in notes  # the change was made; what a rollback of a restart puts back is none of this test
         entries = await play.stage.assembled.intake._store.entries(answer["resolution_id"])
         assert (Happened.EVIDENCE_KEPT in [one.entry.what for one in entries]) is (end is State.ROLLED_BACK)
 

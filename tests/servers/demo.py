@@ -5,12 +5,14 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from bot.cli.demo import demo_page, show
 from bot.demo.cluster.scenarios import CONTRACT, SCENARIOS, Scenario, deployment_of
 from bot.demo.play import Wanted
 from core.errors import ResolverError
+from tests.servers.kubernetes.identities import apply_identities, apply_policies, bind, kubeconfigs
 from tests.servers.kubernetes.programs import find_or_build
 from tests.servers.kubernetes.server import ClusterServer, RefusedError, open_cluster_server
 from tests.servers.parts import PartMissingError
@@ -36,6 +38,14 @@ def stage(server: ClusterServer, scenario: Scenario) -> None:
         broken = _pods(server, scenario, is_ready=True)[: scenario.corrupt]
         server.kubectl("-n", namespace, "annotate", "pod", *broken, "simulator/corrupt=true")
         _until(lambda: len(_pods(server, scenario, is_ready=True)) == scenario.replicas - scenario.corrupt)
+
+
+def issue_credentials(server: ClusterServer, namespaces: Iterable[str]) -> None:
+    """Makes the product's identities and policies, and lets approvals change these namespaces."""
+    apply_identities(server)
+    apply_policies(server)
+    for namespace in sorted(namespaces):
+        bind(server, namespace)
 
 
 def _ensure_namespace(server: ClusterServer, namespace: str) -> None:
@@ -102,12 +112,14 @@ def main() -> int:
         scenarios = {one.name: one for one in (*SCENARIOS, CONTRACT)}
         for scenario in scenarios.values():
             stage(server, scenario)
+        issue_credentials(server, {one.namespace for one in scenarios.values()})
         wanted = Wanted(
             port=0 if given.headless else given.port,
             slack_port=0 if given.headless else given.slack_port,
             page=None if given.headless else demo_page(),
             kubeconfig=Path(server.kubeconfig),
             restage=lambda name: stage(server, scenarios[name]),
+            changed=kubeconfigs(server, hours=24),
         )
         try:
             return asyncio.run(show(wanted, is_headless=given.headless, is_json=given.json))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.effects import Change, Effect, Judged
+from core.grants import ReadyMade
 from core.history import Entry, Happened
 from core.permit import Permit, PermitRule
 from core.ports import Cluster, Store
@@ -43,7 +44,17 @@ def toolbox(resolution: Resolution, target: Resource, *, store: Store, cluster: 
     rule = PermitRule(Change.SCALE, target, replicas=(0, 9))
     namespace = target.namespace or ""
     permit = Permit(ActionType.RESOURCE_SCALE, "c", namespace, (rule,), RiskLevel.HIGH, 1000, LATER)
-    return GatedToolbox(resolution, permit, lambda line: _judged(line, target), store, cluster, folder, clock)
+    return GatedToolbox(
+        resolution=resolution,
+        permit=permit,
+        gate=lambda line: _judged(line, target),
+        store=store,
+        cluster=cluster,
+        changes=cluster,
+        grants=ReadyMade(cluster),
+        folder=folder,
+        clock=clock,
+    )
 
 
 def _judged(line: str, target: Resource) -> Judged:

@@ -76,10 +76,10 @@ class ClusterServer:
             raise RefusedError(done.returncode, done.stdout)
         return done.stdout
 
-    def token_kubeconfig(self, namespace: str, account: str) -> Path:
-        """A kubeconfig of a service account that exists, valid for an hour."""
+    def token_kubeconfig(self, namespace: str, account: str, *, hours: int = 1) -> Path:
+        """A kubeconfig of a service account that exists, valid for some hours."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        answer = self.request("POST", path, {"spec": {"expirationSeconds": 3600}})
+        answer = self.request("POST", path, {"spec": {"expirationSeconds": 3600 * hours}})
         user = {"token": answer["status"]["token"]}
         return self._write_kubeconfig(f"{namespace}-{account}.kubeconfig", user)
 

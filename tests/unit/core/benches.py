@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.commands.gate import judge
 from core.effects import Change
+from core.grants import ReadyMade
 from core.permit import PermitRule
 from core.ports import CommandResult
 from core.toolbox import GatedToolbox
@@ -45,6 +46,8 @@ def bench(permit=BOTH, *, cluster=None, records=None):
         gate=lambda line: judge(line, "shop"),
         store=records,
         cluster=cluster,
+        changes=cluster,
+        grants=ReadyMade(cluster),
         folder=Path("/nowhere"),
         clock=lambda: NOW,
     )

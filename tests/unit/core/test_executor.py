@@ -8,7 +8,7 @@ import yaml
 
 from core.commands.gate import judge
 from core.effects import Change
-from core.errors import NotAllowedError
+from core.errors import NotAllowedError, UnavailableError
 from core.execution import AgentProfile
 from core.executor import RemediationExecutor
 from core.findings import Finding, Gap, IncidentContext
@@ -17,6 +17,7 @@ from core.resolution import ActionType
 from core.resources import Resource
 from tests.fakes.agents import ScriptedAgent
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
 from tests.unit.core.examples import NOW, WEB, WEB_1
@@ -36,10 +37,13 @@ def manifest(resource):
     return {"kind": resource.kind, "metadata": metadata}
 
 
-def executor(folder, agent, *, cluster=None):
+def executor(folder, agent, *, cluster=None, grants=None):
+    cluster = cluster or FakeCluster({WEB: manifest(WEB), WEB_1: manifest(WEB_1)})
     return RemediationExecutor(
         store=MemoryRecords(),
-        cluster=cluster or FakeCluster({WEB: manifest(WEB), WEB_1: manifest(WEB_1)}),
+        cluster=cluster,
+        at_work=cluster,
+        grants=grants or FakeGrants(cluster),
         agents=agent,
         judge=judge,
         profiles=PROFILES,
@@ -51,7 +55,7 @@ def executor(folder, agent, *, cluster=None):
 
 async def run(folder, agent, *, context=CONTEXT, cluster=None, **given):
     return await executor(folder, agent, cluster=cluster).run(
-        examples.resolution(**given), permit=PERMIT, context=context
+        examples.resolution(**{"approval_id": "a-1"} | given), permit=PERMIT, context=context
     )
 
 
@@ -141,3 +145,75 @@ async def test_an_interrupt_ends_the_agent_before_the_executor_returns(tmp_path)
 
     assert agent.is_gone
     assert task.cancelled()
+
+
+async def test_a_credential_is_issued_before_the_agent_starts_and_taken_away_at_the_end(tmp_path):
+    agent = ScriptedAgent([DELETE])
+    grants = FakeGrants(FakeCluster())
+    resolution = examples.resolution(approval_id="a-1")
+
+    await executor(tmp_path, agent, grants=grants).run(resolution, permit=PERMIT, context=CONTEXT)
+
+    assert grants.told == ["issued a-1", "revoked a-1"]
+
+
+async def test_changes_run_with_the_issued_credential_and_everything_else_does_not(tmp_path):
+    agent = ScriptedAgent(["kubectl get pods", DELETE])
+    ordinary = FakeCluster({WEB: manifest(WEB), WEB_1: manifest(WEB_1)})
+    grants = FakeGrants(FakeCluster())
+    resolution = examples.resolution(approval_id="a-1")
+
+    await executor(tmp_path, agent, cluster=ordinary, grants=grants).run(resolution, permit=PERMIT, context=CONTEXT)
+
+    assert ordinary.ran == ["kubectl get pods"]
+    assert grants.commands.ran == [DELETE]
+
+
+async def test_where_nothing_is_issued_no_agent_starts_and_what_was_begun_is_taken_away(tmp_path):
+    agent = ScriptedAgent([DELETE])
+    grants = FakeGrants(FakeCluster(), refusal=UnavailableError("The issuer does not answer."))
+
+    with pytest.raises(UnavailableError, match="issuer"):
+        await executor(tmp_path, agent, grants=grants).run(
+            examples.resolution(approval_id="a-1"), permit=PERMIT, context=CONTEXT
+        )
+
+    assert agent.tasks == []
+    assert grants.told == ["issued a-1", "revoked a-1"]
+
+
+async def test_an_interrupt_takes_the_credential_away(tmp_path):
+    agent = ScriptedAgent([DELETE], hangs=True)
+    grants = FakeGrants(FakeCluster())
+    resolution = examples.resolution(approval_id="a-1")
+    async with asyncio.TaskGroup() as group:
+        running = executor(tmp_path, agent, grants=grants).run(resolution, permit=PERMIT, context=CONTEXT)
+        task = group.create_task(running)
+        await agent.started.wait()
+        task.cancel()
+
+    assert grants.told == ["issued a-1", "revoked a-1"]
+
+
+async def test_an_issuer_that_is_away_at_the_end_does_not_change_what_came_of_the_run(tmp_path):
+    grants = FakeGrants(FakeCluster(), is_silent=UnavailableError("The issuer does not answer."))
+    resolution = examples.resolution(approval_id="a-1")
+
+    outcome = await executor(tmp_path, ScriptedAgent([DELETE]), grants=grants).run(
+        resolution, permit=PERMIT, context=CONTEXT
+    )
+
+    assert outcome.is_success
+
+
+async def test_an_investigation_gets_no_credential_and_can_change_nothing(tmp_path):
+    agent = ScriptedAgent([DELETE])
+    grants = FakeGrants(FakeCluster())
+    permit = replace(PERMIT, rules=())
+
+    await executor(tmp_path, agent, grants=grants).run(
+        examples.resolution(approval_id="a-1"), permit=permit, context=CONTEXT
+    )
+
+    assert grants.told == []
+    assert agent.answers[0].is_error

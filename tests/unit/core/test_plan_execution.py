@@ -21,13 +21,14 @@ from core.resolution import ActionType
 from core.verification import Verifier
 from tests.fakes.agents import ScriptedAgent
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
 from tests.unit.core.examples import NOW, WEB, WEB_1
 from tests.unit.core.test_previews import cluster
 
 IMAGE, SCALE = "kubectl set image deploy/web app=a:2", "kubectl scale deploy/web --replicas=4"
-RESOLUTION = examples.resolution(ActionType.RESOURCE_SCALE)
+RESOLUTION = examples.resolution(ActionType.RESOURCE_SCALE, approval_id="a-1")
 SCOPE = examples.permit(PermitRule(Change.SCALE, WEB, replicas=(1, 4)))
 
 
@@ -44,8 +45,10 @@ class Ground:
         given = {"store": self.records, "cluster": self.cluster, "agents": self.agent, "judge": judge}
         given |= {"previewer": previewer, "prompt": str, "workspaces": folder, "clock": lambda: NOW}
         self.planner = Planner(**given, profiles={})
+        self.grants = FakeGrants(self.cluster)
         self.runner = PlanRunner(
             **given,
+            grants=self.grants,
             verifier=Verifier(self.cluster, limit_seconds=1, healing_seconds=1, steady_seconds=0.1),
             profile=lambda action: AgentProfile(action, "model", (), "report"),
         )
@@ -252,3 +255,11 @@ async def test_a_line_that_the_gate_judges_otherwise_now_is_not_run(tmp_path):
 
     assert "judged otherwise now" in outcome.output
     assert at.cluster.ran == []
+
+
+async def test_a_plan_runs_with_one_credential_that_is_taken_away_at_its_end(tmp_path):
+    at = Ground(tmp_path)
+
+    await at.run(await at.approved(IMAGE))
+
+    assert at.grants.told == ["issued a-1", "revoked a-1"]

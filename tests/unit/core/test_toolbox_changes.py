@@ -219,3 +219,14 @@ async def test_a_change_whose_result_cannot_be_read_back_is_still_an_answer():
 
     assert at.records.commands[1].exit_code == 0
     assert not at.records.entries[1].is_after_read
+
+
+async def test_what_could_not_be_put_back_is_not_changed_and_the_role_line_to_add_is_told():
+    here = bench()
+    here.cluster.unkept.add(WEB_1)
+
+    answer = await here.toolbox.bash(DELETE)
+
+    assert answer.is_error
+    assert "Add to its Role" in answer.text
+    assert here.cluster.ran == []

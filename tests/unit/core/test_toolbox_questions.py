@@ -13,6 +13,7 @@ from core.approval import Approval, ApprovalState, Subject
 from core.commands.gate import judge
 from core.effects import Change
 from core.errors import LeaseLostError, NotAllowedError, UnavailableError
+from core.grants import ReadyMade
 from core.history import Happened
 from core.permit import PermitRule, Precondition
 from core.questions import Asking, Questions
@@ -23,6 +24,7 @@ from core.snapshot import Touched
 from core.toolbox import GatedToolbox
 from core.wall_clock import WallClock
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
 from tests.unit.core.benches import manifest
@@ -108,6 +110,8 @@ def desk(*answers, action=ActionType.POD_RESTART, is_allowed=True, rules=(), **g
         gate=lambda line: judge(line, "shop"),
         store=records,
         cluster=cluster,
+        changes=cluster,
+        grants=ReadyMade(cluster),
         folder=Path("/nowhere"),
         clock=lambda: NOW,
         questions=asked,
@@ -587,4 +591,28 @@ async def test_an_approved_line_is_not_run_for_another_object():
     assert (await at.toolbox.run_line(judged, line)).is_error
     at.cluster.objects.pop(WEB)
     assert (await at.toolbox.run_line(judged, line)).is_error
+    assert at.cluster.ran == []
+
+
+async def test_a_line_that_was_asked_for_runs_with_a_credential_of_its_own_that_is_taken_away_again():
+    at = desk(True)
+    grants = FakeGrants(FakeCluster())
+    at.toolbox.grants = grants
+
+    (answer,) = await at.bash(SCALE)
+
+    assert not answer.is_error
+    assert grants.told == ["issued q-1", "revoked q-1"]
+    assert grants.commands.ran == [SCALE]
+    assert at.cluster.ran == []
+
+
+async def test_a_line_that_no_credential_can_be_made_for_is_not_run_and_the_agent_hears_why():
+    at = desk(True)
+    at.toolbox.grants = FakeGrants(FakeCluster(), refusal=NotAllowedError("No credential can be made."))
+
+    (answer,) = await at.bash(SCALE)
+
+    assert answer.is_error
+    assert "No credential can be made" in answer.text
     assert at.cluster.ran == []

@@ -1,0 +1,150 @@
+"""Rights: what the API server is told to allow for a permit, as RBAC rules over named objects and values. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from core.commands.grammar import Refused
+from core.commands.kubectl import parse_kubectl
+from core.commands.kubectl_effects import effects_of
+from core.effects import Change, Effect
+from core.errors import NotAllowedError
+from core.permit import Permit, PermittedLine
+from core.resources import Resource
+
+VALUES_GROUP = "grants.incident-resolver"
+"""No such API exists: the admission policy asks RBAC about its resources to learn which values a grant may write."""
+
+_RESOURCES = {
+    "Pod": ("", "pods"),
+    "Deployment": ("apps", "deployments"),
+    "StatefulSet": ("apps", "statefulsets"),
+    "DaemonSet": ("apps", "daemonsets"),
+}
+_KINDS = {
+    Change.DELETE_POD: ("Pod",),
+    Change.RESTART: ("Deployment", "StatefulSet", "DaemonSet"),
+    Change.UNDO: ("Deployment", "StatefulSet", "DaemonSet"),
+    Change.SET_IMAGE: ("Deployment", "StatefulSet", "DaemonSet"),
+    Change.SCALE: ("Deployment", "StatefulSet"),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """One rule of a Role in `namespace`. `resource` is the plural, a subresource after a slash.
+
+    ValueError for a rule without names or with an empty one: RBAC reads no names as all.
+    """
+
+    namespace: str
+    group: str
+    resource: str
+    verbs: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.namespace or not self.verbs or not self.names or not all(self.names):
+            raise ValueError("A right names its namespace, its verbs and its objects.")
+        if "*" in {self.group, self.resource, *self.verbs}:
+            raise ValueError("A right has no wildcard.")
+
+    def as_rule(self) -> dict[str, list[str]]:
+        """As it stands in a Role."""
+        return {
+            "apiGroups": [self.group],
+            "resources": [self.resource],
+            "verbs": list(self.verbs),
+            "resourceNames": list(self.names),
+        }
+
+
+def rights(permit: Permit) -> tuple[Right, ...]:
+    """What a grant for this permit may do, and nothing else. NotAllowedError for what no Role can say."""
+    asked: list[Right] = []
+    for rule in permit.rules:
+        low, high = rule.replicas or (1, 0)
+        asked += rights_of(rule.change, rule.target, replicas=range(low, high + 1), images=rule.images)
+    for line in permit.lines:
+        asked += _rights_of_line(line)
+    return merged(asked)
+
+
+def _rights_of_line(line: PermittedLine) -> list[Right]:
+    """Of exact lines only those whose every effect can be told: a Role cannot say what another one writes."""
+    asked: list[Right] = []
+    for effect in _effects_of_line(line):
+        named = Resource(effect.kind, effect.name, effect.namespace)
+        if named not in line.targets:
+            raise NotAllowedError(f"The approved line changes {named}, which is none of its targets.")
+        replicas = () if effect.replicas is None else (effect.replicas,)
+        asked += rights_of(effect.change, named, replicas=replicas, images=[image for _, image in effect.images])
+    return asked
+
+
+def _effects_of_line(line: PermittedLine) -> tuple[Effect, ...]:
+    try:
+        program, *arguments = line.stages[0]
+        if program != "kubectl":
+            raise NotAllowedError(f"No credential can be made for a line of {program}.")
+        invocation = parse_kubectl(tuple(arguments))
+        effects = effects_of(invocation, invocation.last("namespace") or line.namespace)
+    except Refused as refused:
+        raise NotAllowedError(f"The approved line is not understood: {refused.reason}") from refused
+    if not effects:
+        raise NotAllowedError(
+            f"No credential can be made that allows exactly this line: {line.line} The API server can be told of "
+            "deletions of pods, restarts, undone rollouts, replica counts and images of single named objects."
+        )
+    return effects
+
+
+def rights_of(
+    change: Change, target: Resource, *, replicas: Sequence[int] = (), images: Sequence[str] = ()
+) -> list[Right]:
+    """What kubectl needs for one change of one object: `replicas` are the counts, `images` those it may write."""
+    if target.kind not in _KINDS.get(change, ()) or not target.namespace or not target.name:
+        raise NotAllowedError(f"No credential can be made that allows {change.value} of {target}.")
+    group, resource = _RESOURCES[target.kind]
+    named = f"{resource}/{target.name}"
+
+    def right(of: str, *verbs: str) -> Right:
+        return Right(str(target.namespace), group, of, verbs, (target.name,))
+
+    def value(of: str, *names: str) -> list[Right]:
+        return [Right(str(target.namespace), VALUES_GROUP, of, ("use",), names)] if names else []
+
+    match change:
+        case Change.DELETE_POD:  # kubectl waits for its end: a list and a watch of this name
+            return [right("pods", "get", "list", "watch", "delete"), right("pods/eviction", "create")]
+        case Change.RESTART:
+            return [right(resource, "get", "patch"), *value("restarts", named)]
+        case Change.UNDO:
+            allowed = value("images", *(f"{named}={image}" for image in images))
+            return [right(resource, "get", "patch"), *value("revisions", named), *allowed]
+        case Change.SET_IMAGE:
+            return [right(resource, "get", "patch"), *value("images", *(f"{named}={image}" for image in images))]
+        case Change.SCALE:
+            counts = value("replicas", *(f"{named}={count}" for count in replicas))
+            return [right(resource, "get"), right(f"{resource}/scale", "get", "patch"), *counts]
+        case Change.WRITE | Change.DELETE | Change.PUT_BACK | Change.MAKE_AGAIN:
+            raise NotAllowedError(f"No credential can be made that allows {change.value} of {target}.")
+
+
+def merged(asked: Iterable[Right]) -> tuple[Right, ...]:
+    """The same with the names of like rules together: nothing is allowed that no single one allows."""
+    names: dict[tuple[str, str, str, tuple[str, ...]], dict[str, None]] = {}
+    for one in asked:
+        key = (one.namespace, one.group, one.resource, one.verbs)
+        names.setdefault(key, {}).update(dict.fromkeys(one.names))
+    return tuple(sorted(Right(*key, tuple(sorted(found))) for key, found in names.items()))
+
+
+def ceiling() -> frozenset[tuple[str, str, str]]:
+    """(group, resource, verb) of all that any permit can ask for: what the issuer must hold, and no more."""
+    return frozenset(
+        (one.group, one.resource, verb)
+        for change, kinds in _KINDS.items()
+        for kind in kinds
+        for one in rights_of(change, Resource(kind, "any", "any"), replicas=(1,), images=("any",))
+        for verb in one.verbs
+    )

@@ -1,0 +1,28 @@
+"""Grants in memory: who was issued what, in order, and what was taken away."""
+
+from dataclasses import dataclass, field
+
+from core.errors import ResolverError
+from core.grants import Commands, Grant
+from core.resolution import ApprovalId
+
+
+@dataclass
+class FakeGrants:
+    """`refusal` is raised instead of issuing; `is_silent` lets nothing be taken away."""
+
+    commands: Commands
+    refusal: ResolverError | None = None
+    is_silent: ResolverError | None = None
+    told: list[str] = field(default_factory=list)
+
+    async def issue(self, approval_id: ApprovalId) -> Grant:
+        self.told.append(f"issued {approval_id}")
+        if self.refusal is not None:
+            raise self.refusal
+        return Grant(approval_id, self.commands)
+
+    async def revoke(self, approval_id: ApprovalId) -> None:
+        self.told.append(f"revoked {approval_id}")
+        if self.is_silent is not None:
+            raise self.is_silent
