@@ -19,7 +19,6 @@ BODY = {
 }
 LINE = "kubectl rollout restart deployment/orders-api -n orders"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
-RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 async def restarted_and_thinking(play: Play) -> str:
