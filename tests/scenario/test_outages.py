@@ -100,7 +100,9 @@ async def test_an_agent_that_repeats_itself_is_stopped(play):
     assert changes(play) == 0
 
 
-async def test_what_the_permit_does_not_cover_is_refused_with_a_reason_and_told(play):
+async def test_what_the_permit_does_not_cover_is_refused_where_the_policy_wants_no_question(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\ncommands: {uncovered: refuse}\n")
     lines = iter(
         [
             "kubectl delete pod payments-db-0 -n payments",
@@ -115,17 +117,18 @@ async def test_what_the_permit_does_not_cover_is_refused_with_a_reason_and_told(
         line = next(lines, None)
         return Turn("I stop here.") if line is None else Turn("", (("mcp__resolver__bash", {"command": line}),))
 
-    play.stage.model.script = script
-    id_ = await approved(play)
-    card = await play.card("Restart pods")
-    await play.thread_with(card, "The agent is done")
-    seen = await play.overview(id_)
+    async with playing(database_url, policy=policy) as play:
+        play.stage.model.script = script
+        id_ = await approved(play)
+        card = await play.card("Restart pods")
+        await play.thread_with(card, "The agent is done")
+        seen = await play.overview(id_)
 
-    assert [one.is_executed for one in seen.commands] == [False] * 5
-    assert changes(play) == 0
-    told = play.thread(card)
-    assert told.count("refused") == 5
-    assert "not covered by the approval" in told
+        assert [one.is_executed for one in seen.commands] == [False] * 5
+        assert changes(play) == 0
+        told = play.thread(card)
+        assert told.count("refused") == 5
+        assert "not covered by the approval" in told
 
 
 async def failing_platform(status: int):
