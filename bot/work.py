@@ -130,6 +130,7 @@ def _planner(settings: Settings, executor: RemediationExecutor, *, reader: Clust
     return Planner(
         store=executor.store,
         cluster=reader,
+        grants=executor.grants,
         previewer=Previewer(preview),
         agents=executor.agents,
         judge=executor.judge,

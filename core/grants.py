@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from core.approval import Approval, ApprovalState, Subject
 from core.errors import NotAllowedError, ResolverError
-from core.permit import Permit
+from core.permit import Permit, PermittedLine
 from core.ports import CommandResult
 from core.resolution import ApprovalId, State
 
@@ -45,6 +45,9 @@ class Grants(Protocol):
     async def revoke(self, approval_id: ApprovalId) -> None:
         """The next request with the credential is refused. Nothing happens where there is none."""
 
+    def check_line(self, line: PermittedLine) -> None:
+        """NotAllowedError where no credential could be held to this line, whoever approves it."""
+
 
 class Enforcement(enum.Enum):
     """Who holds an execution to its permit beside the gate. The value is how people are told."""
@@ -71,6 +74,9 @@ class ReadyMade:
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
 
+    def check_line(self, line: PermittedLine) -> None:
+        """It is held to nothing, so nothing is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class NoChanges:
@@ -96,6 +102,9 @@ class NoGrants:
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
+
+    def check_line(self, line: PermittedLine) -> None:
+        raise NotAllowedError(f"No credential is issued here for {line.line}")
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from core.errors import InvalidInputError, LeaseLostError, ResolverError, StaleE
 from core.execution import AgentProfile
 from core.executor import Judge
 from core.findings import IncidentContext
-from core.grants import NoChanges, NoGrants
+from core.grants import Grants, NoChanges, NoGrants
 from core.history import Entry, Happened
 from core.lines import permitted_line
 from core.permit import Permit, PermittedLine, Precondition
@@ -50,10 +50,14 @@ class NoPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """`cluster` speaks with the reader identity; the agent gets LOW lines only, whatever it asks for."""
+    """`cluster` speaks with the reader identity; the agent gets LOW lines only, whatever it asks for.
+
+    `grants` are those that the plan will be run with: a step that none can be held to is no part of a plan.
+    """
 
     store: Store
     cluster: Cluster
+    grants: Grants
     previewer: Previewer
     agents: Agents
     judge: Judge
@@ -127,6 +131,7 @@ class Planner:
         _check(judged)
         namespace = resolution.request.namespace
         found = await permitted_line(judged, self.cluster)
+        self.grants.check_line(found)
         preview = await self.previewer.preview(judged, folder=folder, namespace=namespace)
         if not is_same(found, await permitted_line(judged, self.cluster)):
             raise StaleError("What it changes was changed by somebody else while it was being looked at.")

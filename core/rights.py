@@ -65,12 +65,12 @@ def rights(permit: Permit) -> tuple[Right, ...]:
         low, high = rule.replicas or (1, 0)
         asked += rights_of(rule.change, rule.target, replicas=range(low, high + 1), images=rule.images)
     for line in permit.lines:
-        asked += _rights_of_line(line)
+        asked += rights_of_line(line)
     return merged(asked)
 
 
-def _rights_of_line(line: PermittedLine) -> list[Right]:
-    """Of exact lines only those whose every effect can be told: a Role cannot say what another one writes."""
+def rights_of_line(line: PermittedLine) -> list[Right]:
+    """NotAllowedError unless its every effect can be told: a Role cannot say what another line writes."""
     asked: list[Right] = []
     for effect in _effects_of_line(line):
         named = Resource(effect.kind, effect.name, effect.namespace)

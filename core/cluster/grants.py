@@ -13,8 +13,10 @@ from core.cluster.kubeconfig import Credentials
 from core.cluster.runner import Runner
 from core.errors import NotAllowedError, NotFoundError, ResolverError, StaleError, StepFailedError, UnavailableError
 from core.grants import Grant
+from core.permit import PermittedLine
 from core.ports import Clock, CommandResult
 from core.resolution import ApprovalId
+from core.rights import rights_of_line
 
 SECONDS = 15.0
 FRESH_FOR = timedelta(seconds=120)
@@ -88,6 +90,9 @@ class IssuerClient:
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         await self._ask("revoke", approval_id)
+
+    def check_line(self, line: PermittedLine) -> None:
+        rights_of_line(line)
 
     async def status(self) -> IssuerStatus:
         """A fault where it does not answer is a problem like any other."""

@@ -47,6 +47,7 @@ def planner_of(story, records):
     return Planner(
         store=records,
         cluster=story.cluster,
+        grants=ReadyMade(story.cluster),
         previewer=Previewer(story.cluster),
         agents=ScriptedAgent(),
         judge=judge,
@@ -150,7 +151,7 @@ async def test_showing_a_change_makes_none(story, web):
     [
         ("kubectl scale deployment/web --replicas=2", "would change nothing"),
         ("kubectl scale deployment/web --replicas=3 --current-replicas=9", "refuses it in a dry run"),
-        ("kubectl rollout undo deployment/web --to-revision=77", "refuses it in a dry run"),
+        ("kubectl rollout undo deployment/web --to-revision=77", "no such earlier revision"),
         ("kubectl label configmap settings tier=../x", "refuses it in a dry run"),
     ],
 )

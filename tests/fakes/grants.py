@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 
 from core.errors import ResolverError
 from core.grants import Commands, Grant
+from core.permit import PermittedLine
 from core.resolution import ApprovalId
 
 
 @dataclass
 class FakeGrants:
-    """`refusal` is raised instead of issuing; `is_silent` lets nothing be taken away."""
+    """`refusal` is raised instead of issuing, `unheld` for every line; `is_silent` lets nothing be taken away."""
 
     commands: Commands
     refusal: ResolverError | None = None
     is_silent: ResolverError | None = None
+    unheld: ResolverError | None = None
     told: list[str] = field(default_factory=list)
 
     async def issue(self, approval_id: ApprovalId) -> Grant:
@@ -21,6 +23,10 @@ class FakeGrants:
         if self.refusal is not None:
             raise self.refusal
         return Grant(approval_id, self.commands)
+
+    def check_line(self, line: PermittedLine) -> None:
+        if self.unheld is not None:
+            raise self.unheld
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         self.told.append(f"revoked {approval_id}")

@@ -159,13 +159,13 @@ async def test_neither_a_pause_nor_a_spent_day_holds_an_undo_up(play):
 
 
 async def test_while_it_executes_a_rollback_and_its_dry_run_are_409(play):
-    def scale_then_think(body) -> Turn:
-        line = "kubectl scale deployment/orders-api --replicas=3 -n orders"
+    def restart_then_think(body) -> Turn:
+        line = "kubectl rollout restart deployment/orders-api -n orders"
         is_first = len(play.stage.model.bodies) <= 1
-        return Turn("Scaling.", (("mcp__resolver__bash", {"command": line}),), delay_seconds=0 if is_first else 60)
+        return Turn("Restarting.", (("mcp__resolver__bash", {"command": line}),), delay_seconds=0 if is_first else 60)
 
-    play.stage.model.script = scale_then_think
-    _, answer = await play.post(f"{BASE}/resolve", BODY)
+    play.stage.model.script = restart_then_think
+    _, answer = await play.post(f"{BASE}/resolve", BODY | {"action_type": "pod_restart"})
     await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
     async with asyncio.timeout(30):
         while (seen := await play.overview(answer["resolution_id"])).resolution.snapshot_id is None:

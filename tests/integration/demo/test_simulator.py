@@ -8,7 +8,7 @@ import pytest
 
 from bot.demo.cluster.controllers import is_there
 from bot.demo.cluster.server import open_simulator
-from bot.wiring import kubectl_path
+from core.cluster.runner import kubectl_path
 
 
 @pytest.fixture

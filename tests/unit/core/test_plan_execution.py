@@ -44,8 +44,8 @@ class Ground:
         previewer = Previewer(self.cluster)
         given = {"store": self.records, "cluster": self.cluster, "agents": self.agent, "judge": judge}
         given |= {"previewer": previewer, "prompt": str, "workspaces": folder, "clock": lambda: NOW}
-        self.planner = Planner(**given, profiles={})
         self.grants = FakeGrants(self.cluster)
+        self.planner = Planner(**given, grants=self.grants, profiles={})
         self.runner = PlanRunner(
             **given,
             grants=self.grants,

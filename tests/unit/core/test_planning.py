@@ -6,7 +6,7 @@ import pytest
 
 from core.commands.gate import judge
 from core.effects import Change
-from core.errors import LeaseLostError, StepFailedError
+from core.errors import LeaseLostError, NotAllowedError, StepFailedError
 from core.execution import AgentProfile
 from core.findings import IncidentContext
 from core.history import Happened
@@ -19,6 +19,7 @@ from core.resolution import ActionType, ResolutionId, State
 from core.risk_levels import RiskLevel
 from core.usage import Usage
 from tests.fakes.agents import ScriptedAgent
+from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
 from tests.unit.core.benches import manifest
@@ -38,12 +39,13 @@ def proposal(*lines, check=Check.HEALTHY):
 class Desk:
     """A planner with its fakes."""
 
-    def __init__(self, folder, agent, *, at=None, records=None):
+    def __init__(self, folder, agent, *, at=None, records=None, unheld=None):
         self.agent, self.cluster = agent, at or cluster()
         self.records = records or MemoryRecords()
         self.planner = Planner(
             store=self.records,
             cluster=self.cluster,
+            grants=FakeGrants(self.cluster, unheld=unheld),
             previewer=Previewer(self.cluster),
             agents=agent,
             judge=judge,
@@ -147,6 +149,16 @@ async def test_a_refused_dry_run_is_the_reason_that_is_shown(tmp_path):
     found = await desk.plan()
 
     assert "quota exceeded" in found.reason
+
+
+async def test_a_step_that_no_credential_could_be_held_to_is_refused_before_anybody_is_asked(tmp_path):
+    unheld = NotAllowedError("No credential can be made that allows exactly this line.")
+    desk = Desk(tmp_path, ScriptedAgent(proposals=[proposal(SCALE)]), unheld=unheld)
+
+    found = await desk.plan()
+
+    assert isinstance(found, NoPlan)
+    assert "No credential can be made" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -619,3 +619,15 @@ async def test_a_line_that_no_credential_can_be_made_for_is_not_run_and_the_agen
     assert answer.is_error
     assert "No credential can be made" in answer.text
     assert at.cluster.ran == []
+
+
+async def test_nobody_is_asked_about_a_line_that_no_credential_could_be_held_to():
+    at = desk(True)
+    at.toolbox.grants = FakeGrants(at.cluster, unheld=NotAllowedError("No credential can be made for this line."))
+
+    (answer,) = await at.bash(SCALE)
+
+    assert answer.is_error
+    assert "No credential can be made for this line" in answer.text
+    assert at.records.approvals == {}
+    assert at.cluster.ran == []
