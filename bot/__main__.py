@@ -16,6 +16,9 @@ def main() -> None:
         from bot.cli import issuer  # noqa: PLC0415  see above
 
         sys.exit(issuer.run(sys.argv[2:]))
+    from bot.settings import settle_home  # noqa: PLC0415  see above
+
+    settle_home()
     from bot.cli import main as commands  # noqa: PLC0415  see above
 
     sys.exit(commands.run(sys.argv[1:]))

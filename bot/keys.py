@@ -20,7 +20,7 @@ def load_key(name: str, *, given: str | None, data: Path, may_make: bool) -> byt
     if given is not None:
         return _decoded(given, where=f"INCIDENT_RESOLVER_{name.upper()}_KEY")
     file = data / "keys" / name
-    if file.exists():
+    if _is_there(file):
         if file.stat().st_mode & 0o077:
             raise InvalidInputError(f"The key file {file} is readable by others; run: chmod 600 {file}")
         return _decoded(file.read_text(encoding="ascii", errors="replace"), where=str(file))
@@ -29,7 +29,12 @@ def load_key(name: str, *, given: str | None, data: Path, may_make: bool) -> byt
             f"With DATABASE_URL set, INCIDENT_RESOLVER_{name.upper()}_KEY (or the file {file}) must be set too, or "
             f"every replica would make its own: {HOW}"
         )
-    return _made(file)
+    try:
+        return _made(file)
+    except OSError as error:
+        raise InvalidInputError(
+            f"The key file {file} cannot be made ({error.strerror}); set INCIDENT_RESOLVER_DATA to a folder that can."
+        ) from error
 
 
 def renew_key(name: str, *, data: Path) -> bytes:
@@ -56,6 +61,13 @@ def read_key(file: Path) -> bytes:
         return _decoded(file.read_text(encoding="ascii", errors="replace"), where=str(file))
     except OSError as error:
         raise InvalidInputError(f"The key file {file} cannot be read.") from error
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError as error:
+        raise InvalidInputError(f"The key file {file} cannot be read ({error.strerror}).") from error
 
 
 def _made(file: Path) -> bytes:

@@ -21,6 +21,17 @@ def default_data_folder() -> Path:
     return Path.home() / ".local" / "share" / "incident-resolver"
 
 
+def settle_home() -> None:
+    """An account without HOME and without an entry in /etc/passwd has / for its home, as containers do it.
+
+    Libraries ask for the home when they are imported. What is to be written there fails with a sentence of ours.
+    """
+    try:
+        Path.home()
+    except (RuntimeError, KeyError):
+        os.environ["HOME"] = "/"  # noqa: TID251  the one module that knows the environment
+
+
 class Settings(BaseSettings):
     """Every setting with its default; an empty variable counts as not set. Aliases are the names users know."""
 

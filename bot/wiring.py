@@ -5,22 +5,22 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from bot.configured import approval_engine, load_policy_file, make_data_folder, signing_key, snapshot_key
 from bot.identities import open_ways
-from bot.keys import load_key
 from bot.rest import auth
 from bot.rest.app import rest_app, serve_rest
 from bot.rest.endpoints import Endpoints
+from bot.rest.figures import Figures
 from bot.rest.health import Dependency, Health
 from bot.rest.openapi import docs_routes
 from bot.service import Part, Service
@@ -34,17 +34,16 @@ from core.approvals import ApprovalEngine
 from core.cluster.client import KubernetesCluster
 from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.intake import Intake
-from core.policy.loading import load_policy
-from core.policy.policy import DEFAULT_POLICY, Policy
 from core.ports import Source
 from core.rollback import RollbackManager
 from core.sources.graph import Graph, open_graph
 from core.sources.platform import open_platform
+from storage import figures as storage_figures
 from storage import hints, schema
 from storage.api_keys import ApiKeys
 from storage.cards import PostgresCards
 from storage.database import open_engine, translated
-from storage.embedded import open_embedded
+from storage.embedded import keep_up, open_embedded
 from storage.heartbeat import Heartbeat
 from storage.snapshots import Resealing, Sweeper
 from storage.store import PostgresStorage, open_storage
@@ -86,53 +85,12 @@ async def upgrade_tables(settings: Settings, url: str) -> None:
         await engine.dispose()
 
 
-def make_data_folder(data: Path) -> None:
-    """InvalidInputError where it cannot be made."""
-    try:
-        data.mkdir(mode=0o711, parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInputError(
-            f"The folder {data} cannot be made ({error.strerror}); set INCIDENT_RESOLVER_DATA to one that can."
-        ) from error
-
-
-def load_policy_file(settings: Settings) -> Policy:
-    """The policy, the built-in one where no file is set. InvalidInputError names file, line and path."""
-    if settings.policy is None:
-        return DEFAULT_POLICY
-    try:
-        text = settings.policy.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInputError(f"The policy file {settings.policy} cannot be read: {error}.") from error
-    return load_policy(text, str(settings.policy))
-
-
-def approval_engine(settings: Settings, policy: Policy) -> ApprovalEngine:
-    return ApprovalEngine(
-        default_timeout_seconds=settings.approval_timeout,
-        approvers=settings.approver_names,
-        policy=policy,
-        auto_rollback=settings.auto_rollback,
-    )
-
-
-def snapshot_key(settings: Settings) -> bytes:
-    given = settings.snapshot_key.get_secret_value() if settings.snapshot_key else None
-    return load_key("snapshot", given=given, data=settings.data, may_make=settings.database_url is None)
-
-
-def signing_key(settings: Settings) -> bytes:
-    given = settings.signing_key.get_secret_value() if settings.signing_key else None
-    return load_key("signing", given=given, data=settings.data, may_make=settings.database_url is None)
-
-
 @dataclass(frozen=True, slots=True)
 class Administration:
-    """What the command line's small commands need: no cluster, no Slack."""
+    """What the command line's small commands need: no cluster, no Slack, no snapshot."""
 
     intake: Intake
     keys: ApiKeys
-    resealing: Resealing
     store: PostgresStorage
 
 
@@ -142,11 +100,23 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
         url = await using.enter_async_context(open_database(settings))
         await upgrade_tables(settings, url)
         store = await using.enter_async_context(
-            open_storage(url, snapshot_key=snapshot_key(settings), lease_seconds=settings.lease_seconds)
+            open_storage(url, snapshot_key=None, lease_seconds=settings.lease_seconds)
         )
         engine = approval_engine(settings, load_policy_file(settings))
         intake = Intake(store=store, engine=engine, rollback=None, clock=utc_now, new_id=new_id)
-        yield Administration(intake, ApiKeys(store.engine), Resealing(store.engine, snapshot_key(settings)), store)
+        yield Administration(intake, ApiKeys(store.engine), store)
+
+
+@asynccontextmanager
+async def open_resealing(settings: Settings) -> AsyncIterator[Resealing]:
+    key = snapshot_key(settings)
+    async with open_database(settings) as url:
+        await upgrade_tables(settings, url)
+        engine = open_engine(url)
+        try:
+            yield Resealing(engine, key)
+        finally:
+            await engine.dispose()
 
 
 async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None:
@@ -195,8 +165,7 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
 
     `door` replaces the API keys (the demo). InvalidInputError where a setting does not fit.
     """
-    policy = load_policy_file(settings)
-    engine = approval_engine(settings, policy)
+    engine = approval_engine(settings, load_policy_file(settings))
     owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     async with AsyncExitStack() as using:
         url = await using.enter_async_context(open_database(settings))
@@ -222,7 +191,15 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         heartbeat = Heartbeat(url, lease_seconds=settings.lease_seconds)
         worker = Worker(flow, store, heartbeat.hold, owner)
         slack = _slack_door(settings, ways.told, store=store, intake=intake, engine=engine, owner=owner)
-        app = _application(settings, store, ways.reader, intake=intake, slack=slack, door=door)
+        app = _application(
+            settings,
+            store,
+            ways.reader,
+            intake=intake,
+            slack=slack,
+            door=door,
+            pass_age_seconds=worker.pass_age_seconds,
+        )
         rest = await using.enter_async_context(serve_rest(app, host=settings.host, port=settings.port))
 
         def wake() -> None:
@@ -233,8 +210,8 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         sweeper = Sweeper(store.engine, settings.retention_days)
         listening = partial(hints.listen, url, wake, flow.watcher.stop)
         parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run, *ways.parts]
-        if slack is not None:
-            parts.append(slack.run)
+        parts += [partial(keep_up, settings.data)] if settings.database_url is None else []
+        parts += [slack.run] if slack is not None else []
         yield Assembled(Service(rest, parts), intake, slack, ways.told)
 
 
@@ -279,7 +256,7 @@ def _slack_door(
     )
 
 
-def _application(
+def _application(  # noqa: PLR0913  the parts that it serves
     settings: Settings,
     store: PostgresStorage,
     cluster: KubernetesCluster,
@@ -287,6 +264,7 @@ def _application(
     intake: Intake,
     slack: SlackDoor | None,
     door: auth.LocalDoor | None,
+    pass_age_seconds: Callable[[], float],
 ) -> web.Application:
     async def database() -> str | None:
         try:
@@ -311,7 +289,7 @@ def _application(
         "cluster": Dependency(kubernetes),
     }
     registry = CollectorRegistry()
-    health = Health(dependencies, registry)
+    health = Health(dependencies, registry, Figures(storage_figures.Figures(store.engine).by_word, pass_age_seconds))
     endpoints = Endpoints(intake, door or auth.KeyDoor(ApiKeys(store.engine).find), settings.token_limit)
     routes = [
         *endpoints.routes(),

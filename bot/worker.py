@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -30,13 +31,19 @@ class Worker:
     store: Store
     hold: Hold
     owner: str
+    monotonic: Callable[[], float] = time.monotonic
     hint: asyncio.Event = field(default_factory=asyncio.Event)
+    _looked_at: float | None = None
     _busy: int = 0
 
     def wake(self) -> None:
         """Something was written: the loop and whoever waits for an answer look at once."""
         self.hint.set()
         self.flow.executor.hint()
+
+    def pass_age_seconds(self) -> float:
+        """Since it last looked for work and was answered; since always, before the first time."""
+        return self.monotonic() - self._looked_at if self._looked_at is not None else float("inf")
 
     async def run(self) -> None:
         """Until cancelled. Cancelling leaves each resolution where its last committed move put it."""
@@ -49,12 +56,15 @@ class Worker:
 
     async def _claim(self) -> list[Resolution]:
         if self._busy >= AT_ONCE:
+            self._looked_at = self.monotonic()
             return []
         try:
-            return list(await self.store.claim(self.owner, limit=AT_ONCE - self._busy))
+            claimed = list(await self.store.claim(self.owner, limit=AT_ONCE - self._busy))
         except UnavailableError as error:
             log.warning("claim_failed", error=str(error))
             return []
+        self._looked_at = self.monotonic()
+        return claimed
 
     async def _wait(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -1,12 +1,12 @@
 """What the worker does with a resolution in each state: the product on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from core import lines, questions
 from core.approval import ApprovalState
-from core.errors import LeaseLostError, ResolverError
+from core.errors import LeaseLostError, ResolverError, RollbackFailedError
 from core.execution import Outcome
 from core.executor import RemediationExecutor
 from core.findings import IncidentContext
@@ -65,7 +65,7 @@ class Flow:
             case State.ROLLING_BACK:
                 await self._roll_back(resolution)
             case ended if ended in ENDED_BUT_UNDOABLE:
-                await self.undoing.look(resolution)
+                await self._undo(resolution, self.undoing.look)
             case _:
                 return
 
@@ -214,7 +214,8 @@ class Flow:
             await questions.close(tx, overview.question if overview else None, by=by, reason=questions.INTERRUPTED)
             await tx.save_outcome(outcome, transcript="")
             facts = {"summary": told, "reason": reason}
-            if resolution.auto_rollback and changes and "interrupt" in self.policy.undo_when:
+            cause = "error" if by is None else "interrupt"
+            if resolution.auto_rollback and changes and cause in self.policy.undo_when:
                 entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None, facts)
                 moved = await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0, summary=told)
             else:
@@ -275,7 +276,14 @@ class Flow:
         if resolution.snapshot_id is None:
             await self.give_up(resolution, "There is no snapshot to put back.")
             return
-        await self.undoing.roll_back(resolution)
+        await self._undo(resolution, self.undoing.roll_back)
+
+    async def _undo(self, resolution: Resolution, step: Callable[[Resolution], Awaitable[None]]) -> None:
+        """A snapshot that cannot be opened is not tried again by itself: people mend that first, then ask again."""
+        try:
+            await step(resolution)
+        except RollbackFailedError as error:
+            await self.give_up(resolution, f"{resolution.summary or ''} Not rolled back: {error}".strip())
 
     async def _remember(self, resolution: Resolution) -> None:
         """Writes an end back to the graph; a graph that does not answer holds nothing up."""

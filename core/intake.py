@@ -81,6 +81,10 @@ class Intake:
                     await tx.keep_answer(idempotency_key, client=by.id, body_digest=digest, answer=answer)
         return await self.overview(resolution_id)
 
+    def token_limit(self, by: Person, *, asked: int | None, setting: int) -> int:
+        """As the policy has it: InvalidInputError where this caller asks for more than its bound."""
+        return self._engine.policy.token_limit(by, asked=asked, setting=setting)
+
     async def same_answer(
         self, request: Request, answer: Mapping[str, object], *, by: Person, idempotency_key: str
     ) -> Mapping[str, object]:
@@ -199,7 +203,9 @@ class Intake:
         old = (await self.overview(resolution_id)).resolution
         if old.state not in {State.EXPIRED, State.FAILED, State.REJECTED, State.CANCELLED, State.INTERRUPTED}:
             raise StaleError(f"It can be asked again after it has ended; it is {old.state.value}.")
-        asked = asdict(old.request) | {"replaces": old.id, "action_type": ActionType(old.request.action_type)}
+        limit = self.token_limit(by, asked=None, setting=old.request.token_limit)
+        again = {"replaces": old.id, "action_type": ActionType(old.request.action_type), "token_limit": limit}
+        asked = asdict(old.request) | again
         return await self.request(Request(**asked), by=by, thread=thread)
 
     async def take_offer(self, resolution_id: ResolutionId, *, by: Person) -> Overview:
@@ -207,6 +213,7 @@ class Intake:
         wanted = offers.offered_request(await self.overview(resolution_id))
         if wanted is None:
             raise StaleError("This resolution offers nothing; ask with /incident resolve.")
+        wanted = replace(wanted, token_limit=self.token_limit(by, asked=None, setting=wanted.token_limit))
         return await self.request(wanted, by=by, idempotency_key=f"offer:{resolution_id}")
 
     async def pause(self, *, by: Person, reason: str) -> None:

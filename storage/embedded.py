@@ -5,6 +5,7 @@ a detached watchdog stops the server once it gets the exclusive lock. So one lap
 it ends with the last of them. Unix socket only, in a folder of mode 0700.
 """
 
+import asyncio
 import hashlib
 import importlib.util
 import os
@@ -18,6 +19,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from core.errors import InvalidInputError, UnavailableError
 from storage.watchdog import locked
 
@@ -28,6 +31,9 @@ _SERVER = "-c shared_buffers=64MB -c max_connections=100 -c listen_addresses= -c
 _CARELESS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 _ELSEWHERE = "Choose another INCIDENT_RESOLVER_DATA that its account can enter, or set DATABASE_URL."
 ANSWER_TRIES = 20
+REVIVALS = 5
+REVIVAL_SECONDS = 2.0
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,52 @@ def open_embedded(data: Path, *, is_durable: bool = True) -> Iterator[str]:
                 _start(place, is_durable=is_durable)
             _watch(place)
         yield f"postgresql+asyncpg://postgres@/postgres?host={place.sockets}"
+
+
+async def keep_up(data: Path, *, is_durable: bool = True) -> None:
+    """Starts a server that was killed again; after REVIVALS starts in a row that failed it is left to people.
+
+    PostgreSQL recovers what was committed, and itself refuses to start while processes of the killed one live.
+    """
+    place, failures = _place(data), 0
+    while failures < REVIVALS:
+        await asyncio.sleep(REVIVAL_SECONDS)
+        try:
+            if await asyncio.to_thread(_revive, place, is_durable=is_durable):
+                log.warning("embedded_database_started_again", folder=str(place.folder))
+            failures = 0
+        except UnavailableError as error:
+            failures += 1
+            log.warning("embedded_database_did_not_start", error=str(error), failures=failures)
+    log.error("embedded_database_given_up", folder=str(place.folder))
+
+
+def _revive(place: _Place, *, is_durable: bool) -> bool:
+    """Whether it had to be started. Its lock file is left to it: it tells whether others still use the data."""
+    if _is_running(place):
+        return False
+    with locked(place.folder / "start.lock"):
+        if _is_running(place) or not _is_used(place):
+            return False
+        _start(place, is_durable=is_durable)
+    return True
+
+
+def _is_used(place: _Place) -> bool:
+    """False once the last user has gone, this process included."""
+    try:
+        with locked(place.folder / "users.lock", is_waiting=False):
+            return False
+    except BlockingIOError:
+        return True
+
+
+def _is_running(place: _Place) -> bool:
+    try:
+        pid = int((place.data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
+    except (OSError, ValueError):
+        return False
+    return str(place.data) in _command_line(pid)
 
 
 def _stop_if_last(place: _Place) -> None:

@@ -162,7 +162,7 @@ class Executions:
             )
 
     async def snapshot(self, snapshot_id: SnapshotId) -> Snapshot | None:
-        """RollbackFailedError when an entry was altered."""
+        """RollbackFailedError when an entry was altered or its key is not known here."""
         async with connected(self.engine) as connection:
             values = {"id": snapshot_id}
             found = await connection.execute(

@@ -13,8 +13,8 @@ from core.usage import Usage
 from storage.database import connected
 
 _DAY_LOCK = 7_214_020
-_LIVE = "(is_settled OR at > now() - interval '15 minutes')"
-"""A reservation that was never settled ends with its dead run."""
+SINCE_MIDNIGHT = "at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+"""What was set aside and never settled counts whole: the call may have been made and paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class PostgresLedger:
                     text(
                         "SELECT coalesce(sum(tokens), 0) AS incident,"
                         " coalesce(sum(tokens) FILTER (WHERE agent = :agent), 0) AS agent"
-                        f" FROM reservation WHERE resolution_id = CAST(:id AS uuid) AND {_LIVE}"
+                        " FROM reservation WHERE resolution_id = CAST(:id AS uuid)"
                     ),
                     {"id": resolution_id, "agent": agent},
                 )
@@ -93,10 +93,7 @@ SELECT coalesce(sum(v.tokens) FILTER (WHERE v.is_settled), 0) AS tokens,
        (SELECT (request ->> 'token_limit')::bigint FROM resolution WHERE id = CAST(:id AS uuid)) AS token_limit
 FROM reservation v WHERE v.resolution_id = CAST(:id AS uuid)
 """
-_TODAY = (
-    "SELECT coalesce(sum(cost_usd), 0) FROM reservation"
-    f" WHERE at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AND {_LIVE}"
-)
+_TODAY = f"SELECT coalesce(sum(cost_usd), 0) FROM reservation WHERE {SINCE_MIDNIGHT}"
 
 
 def _require(what: str, used: int, wanted: int, limit: int) -> None:

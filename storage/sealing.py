@@ -17,23 +17,23 @@ _NONCE = 12
 
 @dataclass(frozen=True, slots=True)
 class Sealer:
-    """Encrypts with `key` (32 bytes) and opens what it or one of the `older` keys sealed.
+    """Encrypts with `key` (32 bytes) and opens what it or one of the `older` keys sealed; None does neither.
 
     `key_id` names a key without telling it.
     """
 
-    key: bytes
+    key: bytes | None
     older: tuple[bytes, ...] = ()
 
     @property
     def key_id(self) -> str:
-        return key_id(self.key)
+        return key_id(self._present)
 
     def seal(self, manifest: Manifest | None, *, bound_to: str, with_key: str | None = None) -> bytes | None:
         """`with_key` is the id of a key that the other side of the entry was sealed with, None for the present one."""
         if manifest is None:
             return None
-        key = self.key if with_key is None else self._named(with_key)
+        key = self._present if with_key is None else self._named(with_key)
         nonce = os.urandom(_NONCE)
         plain = json.dumps(manifest, separators=(",", ":")).encode()
         return nonce + AESGCM(key).encrypt(nonce, plain, bound_to.encode())
@@ -45,15 +45,28 @@ class Sealer:
         try:
             plain = AESGCM(self._named(key_id)).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to.encode())
         except InvalidTag as error:
-            raise RollbackFailedError("The snapshot was altered or belongs elsewhere; it is refused.") from error
+            raise RollbackFailedError(
+                "The snapshot was altered or belongs elsewhere, so it is refused: nothing was put back. Put the "
+                "objects back by hand or from a backup of the database."
+            ) from error
         manifest: dict[str, Any] = json.loads(plain)
         return manifest
 
+    @property
+    def _present(self) -> bytes:
+        if self.key is None:
+            raise RollbackFailedError("This process was given no snapshot key.")
+        return self.key
+
     def _named(self, wanted: str) -> bytes:
-        for key in (self.key, *self.older):
+        for key in (self._present, *self.older):
             if key_id(key) == wanted:
                 return key
-        raise RollbackFailedError("The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY.")
+        raise RollbackFailedError(
+            "The snapshot was encrypted with another key than INCIDENT_RESOLVER_SNAPSHOT_KEY (or DATA/keys/snapshot); "
+            "nothing was put back. Start the service with the former key, or run `incident-resolver encryption rotate "
+            "--old-key-file FILE`, then ask for the rollback again."
+        )
 
 
 def key_id(key: bytes) -> str:

@@ -43,7 +43,7 @@ FROM resolution r
 class PostgresStorage:
     """Implements core.ports.Store; `open_storage` makes one."""
 
-    def __init__(self, engine: AsyncEngine, *, snapshot_key: bytes, lease_seconds: float) -> None:
+    def __init__(self, engine: AsyncEngine, *, snapshot_key: bytes | None, lease_seconds: float) -> None:
         self.engine = engine
         self.lease_seconds = lease_seconds
         queue = LeaseQueue(engine, lease_seconds)
@@ -148,8 +148,10 @@ class PostgresStorage:
 
 
 @asynccontextmanager
-async def open_storage(url: str, *, snapshot_key: bytes, lease_seconds: float = 30.0) -> AsyncIterator[PostgresStorage]:
-    """A storage over a postgresql:// address whose tables are up to date."""
+async def open_storage(
+    url: str, *, snapshot_key: bytes | None, lease_seconds: float = 30.0
+) -> AsyncIterator[PostgresStorage]:
+    """A storage over a postgresql:// address whose tables are up to date; without a key no snapshot is opened."""
     engine = open_engine(url)
     try:
         yield PostgresStorage(engine, snapshot_key=snapshot_key, lease_seconds=lease_seconds)

@@ -12,6 +12,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from bot.rest.endpoints import Endpoints
+from bot.rest.figures import Figures
 from bot.rest.health import Health
 from bot.rest.openapi import openapi_document
 from bot.settings import Settings
@@ -177,11 +178,18 @@ def scope_faults(given: dict[str, Any], called: set[str]) -> Iterator[str]:
         yield f"the scope {scope} stands in only one of slack_manifest.yaml and bot/slack/manifest.py"
 
 
+async def _nothing() -> dict[str, dict[str, float]]:
+    return {}
+
+
 def rest_routes() -> set[tuple[str, str]]:
     """Method and path of every endpoint; the description, the page it is read on and Slack's route are none."""
     nothing: Any = None  # no handler is called
     endpoints = Endpoints(intake=nothing, door=nothing, token_limit=1).routes()
-    return {(one.method.lower(), one.path) for one in [*endpoints, *Health({}, CollectorRegistry()).routes()]}
+    return {
+        (one.method.lower(), one.path)
+        for one in [*endpoints, *Health({}, CollectorRegistry(), Figures(_nothing, float)).routes()]
+    }
 
 
 def rest_faults(routes: set[tuple[str, str]], document: dict[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.keys import end_renewal, read_key, renew_key
 from bot.settings import Settings
-from bot.wiring import TABLES, open_administration, tables_version
+from bot.wiring import TABLES, open_administration, open_resealing, tables_version
 from core.actor import Right
 from core.errors import InvalidInputError
 from core.resolution import Person
@@ -88,8 +88,8 @@ async def rotate(settings: Settings, given: argparse.Namespace) -> int:
     if is_own_file and settings.snapshot_key is not None:
         raise InvalidInputError("With INCIDENT_RESOLVER_SNAPSHOT_KEY set to the new key, --old-key-file is needed.")
     old = renew_key("snapshot", data=settings.data) if is_own_file else read_key(Path(given.old_key_file))
-    async with open_administration(settings) as administration:
-        count = await administration.resealing.from_key(old)
+    async with open_resealing(settings) as resealing:
+        count = await resealing.from_key(old)
     if is_own_file:
         end_renewal("snapshot", data=settings.data)
     print(f"{count} snapshot entries are encrypted with the present key now; the former one is not needed any more.")

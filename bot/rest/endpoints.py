@@ -32,7 +32,7 @@ _RUNNING = frozenset({State.EXECUTING, State.VERIFYING})
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The clerk. `token_limit` is the default of a request that names none, and the most policy lets a caller have."""
+    """The clerk. `token_limit` is a request's that names none and its most, unless policy binds its caller to less."""
 
     intake: Intake
     door: auth.Door
@@ -58,11 +58,8 @@ class Endpoints:
             raise InvalidInputError(
                 "Idempotency-Key must have 1 to 255 printable ASCII characters.", field="Idempotency-Key"
             )
-        wanted = body.request(token_limit=self.token_limit)
-        if wanted.token_limit > self.token_limit:
-            raise InvalidInputError(
-                f"token_limit: at most {self.token_limit} here (INCIDENT_RESOLVER_TOKEN_LIMIT).", field="token_limit"
-            )
+        limit = self.intake.token_limit(actor.person, asked=body.token_limit, setting=self.token_limit)
+        wanted = body.request(token_limit=limit)
         asked = await self.intake.request(wanted, by=actor.person, idempotency_key=key)
         overview = await self._until(asked, lambda seen: seen.resolution.state is not State.GATHERING)
         is_known = overview.resolution.state is not State.GATHERING

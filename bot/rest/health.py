@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from bot.rest.figures import Figures
+
 PROBE_SECONDS = 5.0
 Probe = Callable[[], Awaitable[str | None]]
 """None when the dependency answers, else a sentence that says what is wrong."""
@@ -34,6 +36,7 @@ class Health:
 
     dependencies: Mapping[str, Dependency]
     registry: CollectorRegistry
+    figures: Figures
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -60,4 +63,5 @@ class Health:
         return web.json_response(body, status=503, headers={"Retry-After": "5"})
 
     async def metrics(self, request: web.Request) -> web.Response:  # noqa: ARG002  a handler's signature
-        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = generate_latest(self.registry) + await self.figures.exposition()
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -56,7 +56,7 @@ class ResolveBody(Body):
     token_limit: Annotated[int, Field(ge=1, le=2_000_000)] | None = None
 
     def request(self, *, token_limit: int) -> Request:
-        """`token_limit` is the default where the caller names none."""
+        """`token_limit` is what policy makes of the body's own."""
         return Request(
             client_id=self.client_id,
             namespace=self.namespace,
@@ -65,7 +65,7 @@ class ResolveBody(Body):
             event_id=self.event_id,
             time_window_hours=self.time_window_hours,
             auto_approve=self.auto_approve,
-            token_limit=self.token_limit if self.token_limit is not None else token_limit,
+            token_limit=token_limit,
         )
 
 

@@ -60,7 +60,7 @@ class Clerk:
         try:
             channel = body["channel_id"]
             actor = await self.people.actor(body["user_id"], channel=channel)
-            asked = commands.parse_command(body.get("text") or "", token_limit=self.token_limit)
+            asked = commands.parse_command(body.get("text") or "", token_limit=self._limit(actor))
             thread = None if self.home else (channel, "")
             told = await self._do(asked, actor, thread=thread, here=None, key=f"slack:{body['trigger_id']}"[:255])
         except ResolverError as error:
@@ -74,7 +74,7 @@ class Clerk:
         try:
             actor = await self.people.actor(event["user"], channel=channel)
             text = unescaped(_AFTER_MENTION.sub("", event.get("text", ""), count=1))
-            asked = commands.parse_command(text, token_limit=self.token_limit)
+            asked = commands.parse_command(text, token_limit=self._limit(actor))
             here = await self.cards.resolution_at(channel, root)
             told = await self._do(asked, actor, thread=(channel, root), here=here, key=f"slack:{channel}:{ts}")
         except ResolverError as error:
@@ -82,6 +82,9 @@ class Clerk:
         await self.client.chat_postMessage(
             channel=channel, thread_ts=root, text=told, unfurl_links=False, unfurl_media=False
         )
+
+    def _limit(self, actor: Actor) -> int:
+        return self.intake.token_limit(actor.person, asked=None, setting=self.token_limit)
 
     async def _do(
         self, asked: Asked, actor: Actor, *, thread: tuple[str, str] | None, here: ResolutionId | None, key: str

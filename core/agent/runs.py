@@ -194,7 +194,7 @@ async def _counted(line: str, toolbox: Toolbox, progress: _Progress) -> ToolAnsw
         progress.stop("failed", str(error))
         return ToolAnswer(str(error), is_error=True)
     except ResolverError as error:
-        return ToolAnswer(f"Not run: {error}", is_error=True)
+        answer = ToolAnswer(f"Not run: {error}", is_error=True)
     progress.results[(line, answer.text)] += 1
     if progress.results[(line, answer.text)] >= SAME_RESULT_LIMIT:
         progress.stop("failed", f"Stopped: the same command gave the same result {SAME_RESULT_LIMIT} times: {line}")

@@ -144,7 +144,7 @@ def _translated(status: int, text: str, *, verb: str, kind: Kind, namespace: str
     where = f" in namespace {namespace}" if namespace else ""
     match status:
         case 401:
-            return NotAllowedError("The Kubernetes API does not accept the credentials (401); renew the kubeconfig.")
+            return UnavailableError("The Kubernetes API does not accept the credentials (401); renew the kubeconfig.")
         case 403:
             add = f" Add to its Role: {kind.role_line(verb)}." if "cannot " in message else ""
             return NotAllowedError(f"The Kubernetes API refuses to {verb} {kind.resource}{where}: {message}{add}")

@@ -78,7 +78,7 @@ class KubernetesCluster:
         return self.credentials.kubeconfig.cluster_name
 
     async def uid(self) -> str | None:
-        """The uid of kube-system, which names a cluster for good; None where it may not be read."""
+        """The uid of kube-system, which names a cluster for good; None where it may not be read (403)."""
         try:
             found = await self.api.get(kinds.NAMESPACE, None, "kube-system")
         except (NotAllowedError, NotFoundError):

@@ -8,7 +8,7 @@ import yaml
 
 from core.errors import InvalidInputError
 from core.policy.command_raises import CommandRaise
-from core.policy.policy import ACTION_RISK_MAP, UNDO_CAUSES, AutoApproval, ClusterPin, Policy
+from core.policy.policy import ACTION_RISK_MAP, UNDO_CAUSES, AutoApproval, ClusterPin, Policy, TokenBound
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
@@ -97,13 +97,7 @@ def load_policy(text: str, name: str = "policy.yaml") -> Policy:
     if "risk" in sections:
         given |= _risk(read, sections["risk"])
     if "people" in sections:
-        people = read.mapping(sections["people"], "people", ("approvers", "may_requesters_approve"))
-        if "approvers" in people:
-            given["approvers"] = read.texts(people["approvers"], "people.approvers")
-        if "may_requesters_approve" in people:
-            given["may_requesters_approve"] = read.flag(
-                people["may_requesters_approve"], "people.may_requesters_approve"
-            )
+        given |= _people(read, sections["people"])
     if "commands" in sections:
         given |= _commands(read, sections["commands"])
     if "clusters" in sections:
@@ -209,6 +203,31 @@ def _auto_approval(read: _Reader, node: yaml.Node) -> AutoApproval:
     )
     namespaces = read.texts(item["namespaces"], f"{path}.namespaces") if "namespaces" in item else ("*",)
     return AutoApproval(read.text(item["caller"], f"{path}.caller"), actions, namespaces)
+
+
+def _people(read: _Reader, node: yaml.Node) -> dict[str, Any]:
+    people = read.mapping(node, "people", ("approvers", "may_requesters_approve", "token_limits"))
+    given: dict[str, Any] = {}
+    if "approvers" in people:
+        given["approvers"] = read.texts(people["approvers"], "people.approvers")
+    if "may_requesters_approve" in people:
+        given["may_requesters_approve"] = read.flag(people["may_requesters_approve"], "people.may_requesters_approve")
+    if "token_limits" in people:
+        items = read.sequence(people["token_limits"], "people.token_limits")
+        given["token_bounds"] = tuple(_token_bound(read, one) for one in items)
+    return given
+
+
+def _token_bound(read: _Reader, node: yaml.Node) -> TokenBound:
+    path = "people.token_limits"
+    item = read.mapping(node, path, ("caller", "at_most"))
+    for needed in ("caller", "at_most"):
+        if needed not in item:
+            raise read.error(node, path, f"{needed!r} is missing.")
+    at_most = read.number(item["at_most"], f"{path}.at_most", least=1, most=2_000_000)
+    if not at_most.is_integer():
+        raise read.error(item["at_most"], f"{path}.at_most", f"{at_most:g} is not a whole number.")
+    return TokenBound(read.text(item["caller"], f"{path}.caller"), int(at_most))
 
 
 def _commands(read: _Reader, node: yaml.Node) -> dict[str, Any]:

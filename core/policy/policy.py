@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from core.errors import InvalidInputError
 from core.policy.command_raises import CommandRaise
-from core.resolution import ActionType
+from core.resolution import ActionType, Person
 from core.risk_levels import RiskLevel
 
 ACTION_RISK_MAP: Mapping[ActionType, RiskLevel] = MappingProxyType(
@@ -24,7 +25,9 @@ WRITES_VALUES = frozenset({ActionType.CONFIG_FIX, ActionType.RESOURCE_SCALE})
 """Action types that write an image, a number or a field; these are always planned."""
 UNDO_CAUSES = ("worse", "unchanged", "healing", "error", "timeout", "interrupt")
 """What an automatic rollback may start after: a verification's verdict, or how the run ended."""
-DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout", "interrupt"})
+_SETTING = "here (INCIDENT_RESOLVER_TOKEN_LIMIT)"
+DEFAULT_UNDO_CAUSES = frozenset({"worse", "error", "timeout"})
+"""Not a person's interrupt, which ends as interrupted by the REST contract unless the policy says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,17 @@ class AutoApproval:
     def lets(self, caller_id: str, caller_name: str, action: ActionType, namespace: str) -> bool:
         is_caller = fnmatchcase(caller_id, self.caller) or fnmatchcase(caller_name, self.caller)
         return is_caller and action in self.actions and any(fnmatchcase(namespace, one) for one in self.namespaces)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBound:
+    """The most tokens that a request of this caller (id or name, with * and ?) may ask for."""
+
+    caller: str
+    at_most: int
+
+    def binds(self, caller_id: str, caller_name: str) -> bool:
+        return fnmatchcase(caller_id, self.caller) or fnmatchcase(caller_name, self.caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,7 @@ class Policy:
     timeouts_seconds: Mapping[RiskLevel, float] = field(default_factory=dict)
     auto_approvals: tuple[AutoApproval, ...] = ()
     approvers: tuple[str, ...] = ()
+    token_bounds: tuple[TokenBound, ...] = ()
     may_requesters_approve: bool = True
     clients: Mapping[str, ClusterPin] = field(default_factory=dict)
     auto_rollback: bool | None = None
@@ -73,6 +88,20 @@ class Policy:
 
     def is_production(self, namespace: str) -> bool:
         return any(fnmatchcase(namespace, pattern) for pattern in self.production_namespaces)
+
+    def token_limit(self, caller: Person, *, asked: int | None, setting: int) -> int:
+        """What a request of this caller may use; `asked` None means the most it may.
+
+        That is the setting, or the lowest bound that matches the caller. InvalidInputError for more.
+        """
+        bounds = [one.at_most for one in self.token_bounds if one.binds(caller.id, caller.name)]
+        most = min([setting, *bounds])
+        if asked is None:
+            return most
+        if asked > most:
+            where = f"for {caller.name} (people.token_limits of the policy)" if most < setting else _SETTING
+            raise InvalidInputError(f"token_limit: at most {most} {where}.", field="token_limit")
+        return asked
 
     def wants_plan(self, action: ActionType, level: RiskLevel) -> bool:
         """Whether exact lines are planned before anybody is asked: from `plan_from` up, and to write values always.

@@ -201,7 +201,7 @@ async def test_a_token_that_nobody_issued_is_not_accepted(
     forged.write_text(config.replace(user, "users:\n- name: test-user\n  user: {token: not-a-token}\n"))
 
     async with open_cluster(forged, kubectl=kubectl_path(None)) as nobody:
-        with pytest.raises(NotAllowedError, match="does not accept the credentials"):
+        with pytest.raises(UnavailableError, match="does not accept the credentials"):
             await nobody.read(config_map_named(namespace))
 
 

@@ -177,6 +177,17 @@ async def test_a_cluster_that_is_away_changes_nothing_and_says_so(database_url, 
         assert (status, ready["checks"]["cluster"]["ok"]) == (503, False)
 
 
+async def test_refused_cluster_credentials_make_it_unready_and_are_named_until_they_are_accepted(play):
+    accepted = play.stage.simulator.token
+    play.stage.simulator.token = "renewed"
+    status, ready = await play.get("/readyz")
+    assert (status, ready["checks"]["cluster"]["ok"]) == (503, False)
+    assert "does not accept the credentials (401)" in ready["checks"]["cluster"]["detail"]
+
+    play.stage.simulator.token = accepted
+    assert (await play.get("/readyz"))[0] == 200
+
+
 async def test_slack_away_at_the_start_keeps_rest_going_and_comes_back(play):
     play.slack.fault("apps.connections.open", "error", "internal_error", times=2)
     await play.slack.drop_sockets()

@@ -1,21 +1,42 @@
 """What undoes by itself is what the policy names, and nothing where it names nothing."""
 
+import asyncio
+
 import pytest
+from sqlalchemy import text
 
 from bot.demo.model.server import Fault, Turn
 from core.history import Happened
 from core.resolution import State
-from tests.scenario.conftest import playing
+from tests.scenario.conftest import Play, playing
 
 BASE = "/api/v1/incident"
 BODY = {
     "client_id": "loc-01",
     "namespace": "orders",
     "action_type": "pod_restart",
-    "action_description": "orders-api: queue is full",
+    "action_description": "orders-api: hangs",
 }
 LINE = "kubectl rollout restart deployment/orders-api -n orders"
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+
+
+async def restarted_and_thinking(play: Play) -> str:
+    """A run that has made its change and waits for a model that stalls; its id."""
+    has_changed = asyncio.Event()
+
+    def restart_then_think(body) -> Turn:
+        if any("tool_result" in str(one) for one in body["messages"]):
+            has_changed.set()
+            play.stage.model.fault = Fault(is_stall=True)
+        return Turn("Restarting.", (("mcp__resolver__bash", {"command": LINE}),))
+
+    play.stage.model.script = restart_then_think
+    _, answer = await play.post(f"{BASE}/resolve", BODY)
+    await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
+    async with asyncio.timeout(30):
+        await has_changed.wait()
+    return str(answer["resolution_id"])
 
 
 @pytest.mark.parametrize(
@@ -44,3 +65,49 @@ async def test_an_error_after_a_change_undoes_it_only_where_the_policy_names_err
         assert RESTARTED in notes  # the change was made; what a rollback of a restart puts back is none of this test
         entries = await play.stage.assembled.intake._store.entries(answer["resolution_id"])
         assert (Happened.EVIDENCE_KEPT in [one.entry.what for one in entries]) is (end is State.ROLLED_BACK)
+
+
+@pytest.mark.parametrize(
+    ("causes", "told", "end"),
+    [
+        ("", {"interrupted"}, State.INTERRUPTED),
+        ("  undo_when: [error, interrupt]\n", {"rolling_back", "rolled_back"}, State.ROLLED_BACK),
+    ],
+    ids=["by default", "where the policy names it"],
+)
+async def test_an_interrupt_after_a_change_undoes_it_only_where_the_policy_names_interrupts(
+    database_url, tmp_path, causes, told, end
+):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"version: 1\nexecution:\n  auto_rollback: true\n{causes}")
+    async with playing(database_url, policy=policy) as play:
+        id_ = await restarted_and_thinking(play)
+
+        status, interrupted = await play.post(f"{BASE}/interrupt/{id_}")
+
+        assert status == 200
+        assert interrupted["status"] in told
+        assert "Interrupted by demo" in interrupted["message"]
+        await play.until_state(id_, end)
+
+
+async def test_a_rollback_whose_snapshot_needs_another_key_ends_at_once_and_works_with_that_key(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nexecution:\n  auto_rollback: true\n  undo_when: [interrupt]\n")
+    async with playing(database_url, policy=policy) as play:
+        id_ = await restarted_and_thinking(play)
+        engine = play.stage.assembled.intake._store.engine
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE snapshot_entry SET key_id = '-' || key_id"))
+        await play.post(f"{BASE}/interrupt/{id_}")
+
+        seen = await play.until_state(id_, State.ROLLBACK_FAILED, seconds=8)
+
+        assert "encrypted with another key" in seen.resolution.summary
+        assert "encryption rotate" in seen.resolution.summary
+        entries = await play.stage.assembled.intake._store.entries(id_)
+        assert [one.entry.what for one in entries].count(Happened.ROLLBACK_FAILED) == 1
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE snapshot_entry SET key_id = substr(key_id, 2)"))
+        status, told = await play.post(f"{BASE}/rollback", {"snapshot_id": seen.resolution.snapshot_id})
+        assert (status, told["success"]) == (200, True)

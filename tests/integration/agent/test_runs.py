@@ -22,6 +22,7 @@ from core.agent.runs import ClaudeAgents
 from core.budget import TokenBudgetManager
 from core.commands.gate import judge
 from core.effects import Judged
+from core.errors import UnavailableError
 from core.execution import AgentProfile
 from core.ports import AgentTask, ToolAnswer
 from core.resolution import ActionType, ResolutionId
@@ -225,6 +226,18 @@ async def test_the_same_result_three_times_is_a_loop(tmp_path):
         outcome = await runner.run(task(tmp_path), toolbox)
 
     assert outcome.ending == "failed"
+    assert "same result 3 times" in outcome.output
+    assert len(toolbox.lines) == 3
+
+
+async def test_the_same_failure_to_run_three_times_is_a_loop(tmp_path):
+    def away(line: str) -> ToolAnswer:
+        raise UnavailableError("The Kubernetes API does not answer.")
+
+    toolbox = RecordingToolbox(away)
+    async with agents(lambda body: bash("kubectl get pods")) as (runner, _):
+        outcome = await runner.run(task(tmp_path), toolbox)
+
     assert "same result 3 times" in outcome.output
     assert len(toolbox.lines) == 3
 

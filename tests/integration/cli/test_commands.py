@@ -268,6 +268,78 @@ async def test_check_names_what_is_wrong_and_exits_with_one(database_url, data):
     assert "INCIDENT_RESOLVER_APPROVERS" in told
 
 
+async def test_check_names_refused_cluster_credentials(database_url, data):
+    async with open_simulator() as cluster:
+        kubeconfig = cluster.write_kubeconfig(data / "kubeconfig")
+        cluster.token = "renewed"
+        code, told, _ = await run(
+            "check",
+            DATABASE_URL=database_url,
+            INCIDENT_RESOLVER_DATA=str(data),
+            INCIDENT_RESOLVER_SNAPSHOT_KEY=KEY,
+            INCIDENT_RESOLVER_SIGNING_KEY=KEY,
+            KUBECONFIG=str(kubeconfig),
+        )
+    assert code == 1
+    assert "ERROR   cluster   The Kubernetes API does not accept the credentials (401); renew the kubeconfig." in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("db", "upgrade"),
+        ("db", "status"),
+        ("history", "verify"),
+        ("api-keys", "list"),
+        ("api-keys", "create", "--name", "ann", "--may", "view"),
+        ("pause", "--reason", "moving house"),
+        ("resume",),
+    ],
+    ids=" ".join,
+)
+async def test_commands_that_use_no_snapshot_ask_for_no_snapshot_key(database_url, data, arguments):
+    code, _, err = await run(*arguments, DATABASE_URL=database_url, INCIDENT_RESOLVER_DATA=str(data / "none"))
+
+    assert (code, err) == (0, "")
+    assert not (data / "none").exists()
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("encryption", "rotate", "--old-key-file", "old")], ids=" ".join)
+async def test_commands_that_use_snapshots_ask_for_the_snapshot_key(database_url, data, arguments):
+    (data / "old").write_text(KEY)
+    arguments = tuple(str(data / "old") if one == "old" else one for one in arguments)
+    code, _, err = await run(*arguments, DATABASE_URL=database_url, INCIDENT_RESOLVER_DATA=str(data))
+
+    assert (code, "INCIDENT_RESOLVER_SNAPSHOT_KEY" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--version",), "incident-resolver 0."),
+        (("check",), "INCIDENT_RESOLVER_DATA"),
+        (("serve",), "INCIDENT_RESOLVER_DATA"),
+    ],
+    ids=["--version", "check", "serve"],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody without an account")
+async def test_an_account_without_name_and_home_gets_sentences(arguments, told):
+    settings = {name: value for name, value in environment().items() if name != "HOME"}
+    process = await asyncio.create_subprocess_exec(
+        *("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"),
+        *COMMAND,
+        *arguments,
+        env=settings,
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+
+    assert "Traceback" not in out.decode()
+    assert told in out.decode()
+
+
 async def test_the_embedded_database_is_made_upgraded_and_kept_between_commands(data):
     settings = {"INCIDENT_RESOLVER_DATA": str(data)}
     code, told, err = await run("db", "status", **settings)

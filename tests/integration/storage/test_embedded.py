@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from core.errors import InvalidInputError
-from storage.embedded import NOBODY, open_embedded
+from storage.embedded import NOBODY, keep_up, open_embedded
 from storage.heartbeat import connection_arguments
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -269,3 +269,26 @@ def test_a_folder_of_another_major_version_is_left_alone_and_told(data):
     with pytest.raises(InvalidInputError, match=r"PostgreSQL 17.*pg_dumpall"), open_embedded(data):
         pass
     assert version.read_text() == "17\n"
+
+
+async def test_a_killed_server_is_started_again_under_its_user_and_nothing_committed_is_lost(data):
+    with open_embedded(data) as url:
+        connection = await asyncpg.connect(**connection_arguments(url))
+        await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+        await connection.close()
+        keeping = asyncio.create_task(keep_up(data))
+        killed = server_of(data)
+        os.kill(killed.pid, signal.SIGKILL)
+
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    connection = await asyncpg.connect(**connection_arguments(url), timeout=2)
+                except (OSError, asyncpg.PostgresError):
+                    await asyncio.sleep(0.2)
+                else:
+                    break
+        assert await connection.fetchval("SELECT one FROM kept") == 1
+        await connection.close()
+        assert server_of(data).pid != killed.pid
+        keeping.cancel()

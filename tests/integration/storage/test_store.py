@@ -21,6 +21,7 @@ from core.resources import Resource
 from core.risk_levels import RiskLevel
 from core.snapshot import SnapshotEntry
 from storage.cards import PostgresCards
+from storage.figures import Figures
 from storage.ledger import PostgresLedger
 from storage.sealing import Sealer
 from storage.store import PostgresStorage, open_storage
@@ -281,6 +282,40 @@ async def test_money_of_the_day_bounds_every_resolution(store):
         await ledger.reserve(second.id, agent="a", tokens=10, cost_usd=Decimal("0.3"), limits=limits)
     assert (await ledger.usage(first.id)).total_tokens == 7
     assert await ledger.spent_today_usd() == Decimal("0.8")
+
+
+async def test_what_was_set_aside_and_never_settled_counts_whole_however_long_ago(store):
+    ledger = PostgresLedger(store.engine)
+    limits = Limits(incident_tokens=100, agent_tokens=100, day_usd=Decimal(1))
+    one, other = await added(store), await added(store)
+    await ledger.reserve(one.id, agent="a", tokens=60, cost_usd=Decimal("0.9"), limits=limits)
+    async with store.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "UPDATE reservation SET at = greatest(at - interval '16 minutes', _DAY)".replace(
+                    "_DAY", "date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+                )
+            )
+        )
+
+    assert await ledger.spent_today_usd() == Decimal("0.9")
+    with pytest.raises(BudgetExceededError, match="USD of today"):
+        await ledger.reserve(other.id, agent="a", tokens=1, cost_usd=Decimal("0.2"), limits=limits)
+    with pytest.raises(BudgetExceededError, match="incident"):
+        await ledger.reserve(one.id, agent="b", tokens=50, cost_usd=Decimal(0), limits=limits)
+
+
+async def test_figures_are_counted_from_the_rows_and_an_overdue_lease_is_seen(store):
+    one = await executing(store)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE resolution SET lease_until = now() - interval '1 second'"))
+
+    counts = await Figures(store.engine).by_word()
+
+    assert counts["state"] == {one.state.value: 1}
+    assert counts["verdict"] == {}
+    assert (counts[""]["executions"], counts[""]["leases_overdue"]) == (1, 1)
+    assert (counts[""]["questions_open"], counts[""]["question_oldest_seconds"]) == (0, 0)
 
 
 async def test_history_pages_do_not_overlap(store):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.errors import InvalidInputError
 from core.policy.loading import MAX_BYTES, load_policy
-from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy
+from core.policy.policy import ACTION_RISK_MAP, AutoApproval, ClusterPin, Policy, TokenBound
 from core.resolution import ActionType
 from core.risk_levels import RiskLevel
 
@@ -30,6 +30,8 @@ risk:
 people:
   approvers: [U1, S2]
   may_requesters_approve: false
+  token_limits:
+    - {caller: key:alerts, at_most: 20000}
 clusters:
   clients:
     loc-01: {name: east, uid: 11-22}
@@ -57,6 +59,7 @@ def test_everything_a_policy_can_say_is_read():
         ),
         approvers=("U1", "S2"),
         may_requesters_approve=False,
+        token_bounds=(TokenBound("key:alerts", 20_000),),
         clients={"loc-01": ClusterPin("east", "11-22"), "loc-02": ClusterPin("west")},
         auto_rollback=True,
         undo_when=frozenset({"worse", "unchanged", "timeout"}),
@@ -173,6 +176,18 @@ MISTAKES = [
     (
         "version: 1\npeople:\n  may_requesters_approve: no\n",
         "policy.yaml:3: people.may_requesters_approve: 'no' is neither true nor false.",
+    ),
+    (
+        "version: 1\npeople:\n  token_limits:\n    - {caller: a}\n",
+        "policy.yaml:4: people.token_limits: 'at_most' is missing.",
+    ),
+    (
+        "version: 1\npeople:\n  token_limits:\n    - caller: a\n      at_most: 0\n",
+        "policy.yaml:5: people.token_limits.at_most: 0 is not between 1 and 2e+06.",
+    ),
+    (
+        "version: 1\npeople:\n  token_limits:\n    - caller: a\n      at_most: 1.5\n",
+        "policy.yaml:5: people.token_limits.at_most: 1.5 is not a whole number.",
     ),
     (
         "version: 1\nclusters:\n  clients:\n    loc-01: east\n",

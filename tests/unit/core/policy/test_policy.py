@@ -2,8 +2,9 @@
 
 import pytest
 
-from core.policy.policy import DEFAULT_POLICY, AutoApproval, ClusterPin, Policy
-from core.resolution import ActionType
+from core.errors import InvalidInputError
+from core.policy.policy import DEFAULT_POLICY, AutoApproval, ClusterPin, Policy, TokenBound
+from core.resolution import ActionType, Person
 from core.risk_levels import RiskLevel
 
 RULE = AutoApproval("key:alerts", frozenset({ActionType.POD_RESTART}), ("shop", "shop-*"))
@@ -47,6 +48,41 @@ def test_a_client_may_touch_the_cluster_it_is_pinned_to(client, uid):
 )
 def test_another_cluster_than_the_pinned_one_is_refused_by_name(client, uid, words):
     assert words in MAPPED.cluster_problem(client, uid)
+
+
+PAGER, ADA = Person("key:pager", "pager"), Person("slack:T1/U1", "Ada")
+BOUND = Policy(token_bounds=(TokenBound("pag*", 20_000), TokenBound("key:*", 30_000), TokenBound("slack:*", 900_000)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "caller", "asked", "given"),
+    [
+        (DEFAULT_POLICY, PAGER, None, 100_000),
+        (DEFAULT_POLICY, PAGER, 100_000, 100_000),
+        (BOUND, PAGER, None, 20_000),
+        (BOUND, PAGER, 20_000, 20_000),
+        (BOUND, PAGER, 1, 1),
+        (BOUND, Person("key:ci", "ci"), None, 30_000),
+        (BOUND, ADA, None, 100_000),
+    ],
+)
+def test_a_request_may_use_what_setting_and_policy_let_its_caller(policy, caller, asked, given):
+    assert policy.token_limit(caller, asked=asked, setting=100_000) == given
+
+
+@pytest.mark.parametrize(
+    ("policy", "caller", "asked", "sentence"),
+    [
+        (BOUND, PAGER, 20_001, "token_limit: at most 20000 for pager (people.token_limits of the policy)."),
+        (BOUND, ADA, 100_001, "token_limit: at most 100000 here (INCIDENT_RESOLVER_TOKEN_LIMIT)."),
+        (DEFAULT_POLICY, ADA, 100_001, "token_limit: at most 100000 here (INCIDENT_RESOLVER_TOKEN_LIMIT)."),
+    ],
+)
+def test_more_tokens_than_a_caller_may_ask_for_are_refused_with_the_bound(policy, caller, asked, sentence):
+    with pytest.raises(InvalidInputError) as caught:
+        policy.token_limit(caller, asked=asked, setting=100_000)
+
+    assert (str(caught.value), caught.value.field) == (sentence, "token_limit")
 
 
 @pytest.mark.parametrize("level", list(RiskLevel))
