@@ -86,7 +86,7 @@ class RemediationExecutor:
         try:
             outcome = await self.agents.run(task, toolbox)
         finally:
-            toolbox.end()
+            await toolbox.end()
         return replace(outcome, commands_executed=tuple(toolbox.executed), has_changed=toolbox.has_changed)
 
     def hint(self) -> None:

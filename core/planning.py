@@ -102,7 +102,7 @@ class Planner:
         try:
             outcome = await self.agents.run(task, toolbox, propose=draft.propose)
         finally:
-            toolbox.end()
+            await toolbox.end()
         if not draft.lines:
             return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
         return _narrowed(draft, scope, assessment)

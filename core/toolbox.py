@@ -27,6 +27,7 @@ from core.wall_clock import WallClock
 from core.workspace import sealed_folder
 
 Judge = Callable[[str], Judged]
+_STOPPED = CommandResult(None, "stopped before it ended")
 
 
 class _ChangedError(ResolverError):
@@ -61,6 +62,7 @@ class GatedToolbox:
     _changes: int = 0
     _own: set[Resource] = field(default_factory=set)
     _is_over: bool = False
+    _open: set[int] = field(default_factory=set)
 
     def judge(self, line: str) -> Judged:
         return self.gate(line)
@@ -106,9 +108,14 @@ class GatedToolbox:
             except ResolverError as error:
                 return await self._refuse(judged, str(error))
 
-    def end(self) -> None:
-        """The agent is gone: whatever still waits in a tool of its changes nothing any more."""
+    async def end(self) -> None:
+        """The agent is gone: whatever still waits in a tool of its changes nothing any more.
+
+        An agent that is stopped cuts its tools off again and again, so the ends of their commands are written here.
+        """
         self._is_over = True
+        for seq in sorted(self._open):
+            await self._record_end(seq, _STOPPED)
 
     def _not_covered(self, judged: Judged) -> str:
         allowed = "; ".join(self.permit.sentences())
@@ -251,19 +258,26 @@ class GatedToolbox:
     async def _run(self, judged: Judged, commands: Commands) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
         self.executed.append(judged.line)
-        result = CommandResult(None, "stopped before it ended")
+        self._open.add(seq)
+        result = _STOPPED
         try:
             result = await self._started(judged, commands)
         finally:
-            output = redact(result.output)
-            with suppress(UnavailableError):  # it ran: an agent that hears otherwise would run it again
-                await self.store.end_command(
-                    self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
-                )
+            output = await self._record_end(seq, result)
         if result.exit_code == 0:
             return ToolAnswer(output or "(no output)", is_data=True)
         ending = f"exit code {result.exit_code}" if result.exit_code is not None else "stopped: it took too long"
         return ToolAnswer(f"{output}\n({ending})", is_error=True, is_data=True)
+
+    async def _record_end(self, seq: int, result: CommandResult) -> str:
+        """What it printed, as it was kept."""
+        output = redact(result.output)
+        with suppress(UnavailableError):  # it ran: an agent that hears otherwise would run it again
+            await self.store.end_command(
+                self.resolution, seq, exit_code=result.exit_code, output=output, is_executed=True
+            )
+        self._open.discard(seq)
+        return output
 
     def _files_of(self, judged: Judged) -> AbstractContextManager[Path]:
         """A line that names files runs where there are only the bytes that were judged, out of the agent's reach."""

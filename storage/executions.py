@@ -68,7 +68,8 @@ class Executions:
             line = await connection.scalar(
                 text(
                     "UPDATE command SET ended_at = clock_timestamp(), exit_code = :exit_code, output = :output,"
-                    " is_executed = :is_executed WHERE resolution_id = CAST(:id AS uuid) AND seq = :seq RETURNING line"
+                    " is_executed = :is_executed WHERE resolution_id = CAST(:id AS uuid) AND seq = :seq"
+                    " AND ended_at IS NULL RETURNING line"
                 ),
                 {
                     "id": resolution.id,
@@ -78,6 +79,8 @@ class Executions:
                     "is_executed": is_executed,
                 },
             )
+            if line is None:
+                return  # its end was written already
             facts = {"seq": seq, "line": line, "exit_code": exit_code, "output": output[:4_000]}
             await _tell(connection, Entry(Happened.COMMAND_ENDED, resolution.id, None, facts))
 

@@ -129,3 +129,16 @@ async def test_a_question_that_was_answered_is_not_revised(store):
 
     (found,) = (await store.overview(stored.id)).approvals
     assert (found.state, found.permit.revision) == (ApprovalState.APPROVED, 1)
+
+
+async def test_the_end_of_a_command_is_written_once(store):
+    one = await executing(store)
+    seq = await store.add_command(one, READ)
+
+    await store.end_command(one, seq, exit_code=0, output="web-1", is_executed=True)
+    await store.end_command(one, seq, exit_code=None, output="stopped", is_executed=True)
+
+    (command,) = (await store.overview(one.id)).commands
+    assert (command.exit_code, command.output) == (0, "web-1")
+    happened = [entry.entry.what for entry in await store.entries(one.id)]
+    assert happened.count(Happened.COMMAND_ENDED) == 1

@@ -217,3 +217,26 @@ async def test_an_investigation_gets_no_credential_and_can_change_nothing(tmp_pa
 
     assert grants.told == []
     assert agent.answers[0].is_error
+
+
+async def test_a_command_that_was_cut_off_again_and_again_is_told_as_stopped_all_the_same(tmp_path):
+    """As the SDK does it: every wait in a tool of a stopped agent is cancelled at once, the writing of its end too."""
+
+    class Deaf(MemoryRecords):
+        is_cut = True
+
+        async def end_command(self, resolution, seq, **ended):
+            if self.is_cut:
+                self.is_cut = False
+                raise asyncio.CancelledError
+            await super().end_command(resolution, seq, **ended)
+
+    records = Deaf()
+    with pytest.raises(asyncio.CancelledError):
+        await replace(executor(tmp_path, ScriptedAgent(["kubectl get pods"])), store=records).run(
+            examples.resolution(approval_id="a-1"), permit=PERMIT, context=CONTEXT
+        )
+
+    (command,) = records.commands.values()
+    assert command.ended_at is not None
+    assert (command.exit_code, command.output) == (None, "stopped before it ended")

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import inspect
 import itertools
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +52,9 @@ class People:
                 if one.state is ApprovalState.PENDING and one not in self.asked:
                     self.asked.append(one)
                     if self.meanwhile and (act := self.meanwhile.pop(0)):
-                        act()
+                        waited = act()
+                        if inspect.isawaitable(waited):
+                            await waited
                     await self._answer(one)
                     bell.ring()
             await asyncio.sleep(0)
