@@ -1,10 +1,12 @@
 """What people do with cards: reject, let expire, ask again, interrupt, roll back, pause; and who may."""
 
 import asyncio
+import contextlib
 import time
 
 import psutil
 
+from bot.demo.model.server import Fault, Turn
 from core.ports import HistoryFilter
 from core.resolution import OPEN_STATES, State
 from tests.scenario.conftest import buttons_of, header_of, playing
@@ -99,6 +101,12 @@ async def test_a_click_on_an_altered_button_does_nothing(play):
 
 
 async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(play):
+    def look_then_think(body) -> Turn:
+        if any("tool_result" in str(one) for one in body["messages"]):
+            play.stage.model.fault = Fault(is_stall=True)
+        return Turn("I look.", (("mcp__resolver__bash", {"command": "kubectl get pods -n payments"}),))
+
+    play.stage.model.script = look_then_think
     await play.ask("crashloop")
     card = await play.card("Approval needed")
     await play.click(card, "approve")
@@ -106,8 +114,9 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     while "interrupt" not in buttons_of(play.slack.message(card["ts"])):
         await asyncio.sleep(0.02)
 
-    agents = [one for one in psutil.Process().children(recursive=True) if is_alive(one) and "claude" in one.exe()]
-    assert agents
+    async with asyncio.timeout(20):
+        while not (agents := agent_processes()):
+            await asyncio.sleep(0.02)
     started = time.monotonic()
     await play.click(card, "interrupt")
     done = await play.newest()
@@ -119,6 +128,15 @@ async def test_interrupt_stops_the_agent_in_two_seconds_and_says_what_was_done(p
     assert done.resolution.state in {State.INTERRUPTED, State.ROLLING_BACK, State.ROLLED_BACK}
     assert "Interrupted by ada" in done.resolution.summary
     assert "Nothing was changed" in done.resolution.summary or "can be rolled back" in done.resolution.summary
+
+
+def agent_processes() -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # ended meanwhile
+            if is_alive(one) and "claude" in one.exe():
+                found.append(one)
+    return found
 
 
 def is_alive(process: psutil.Process) -> bool:
