@@ -79,7 +79,7 @@ async def test_a_spent_token_budget_ends_with_last_words_and_its_figures(databas
 
 
 async def test_the_thread_warns_once_at_eighty_percent_of_the_tokens(database_url):
-    async with playing(database_url, token_limit=11_100) as play:
+    async with playing(database_url, token_limit=11_650) as play:
         done = await play.until_state(await approved(play), State.COMPLETED)
         assert 80 <= done.usage.percent_used < 100
         told = await play.thread_with(await play.card("Resolved"), "✅")

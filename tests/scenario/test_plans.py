@@ -219,7 +219,7 @@ async def test_a_planning_agent_changes_nothing_whatever_it_tries(play):
     await play.ask("at-limit")
     card = await play.card("Approval needed", seconds=30)
 
-    assert "*refused*" in play.thread(card)
+    await play.thread_with(card, "*refused*")
     assert changes(play) == []
     assert deployment(play, "orders")["spec"]["replicas"] == 2
 
@@ -293,7 +293,7 @@ async def test_those_who_waited_for_a_free_agent_are_planned_one_after_the_other
 async def test_no_planning_agent_starts_while_the_service_is_paused(play):
     await play.slack.command(play.ada, "/incident", "pause the database is being moved")
     await play.ask("at-limit")
-    card = await play.card("Looking into it", seconds=20)
+    card = await play.card("Planning", seconds=20)
     await play.slack.until(lambda: "The service is paused" in str(play.slack.message(card["ts"])["blocks"]))
     while (paused := await play.newest()).assessment is None:
         await asyncio.sleep(0.1)

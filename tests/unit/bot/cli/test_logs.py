@@ -3,20 +3,9 @@
 import json
 import logging
 
-import pytest
 import structlog
 
 from bot.cli.logs import configure_logs
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before():
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def test_a_log_line_holds_no_secret_not_even_in_a_traceback(capsys):
