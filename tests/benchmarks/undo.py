@@ -141,8 +141,8 @@ async def rounds(kubeconfig: Path, url: str) -> list[tuple[tuple[float, float], 
             running = await executions.executing(store, namespace)
             running = replace(running, request=replace(running.request, namespace=namespace))
             dry = (*LINE, "--dry-run=server", "-o", "json")
-            kubeconfig = cluster._credentials.for_kubectl(namespace)
-            tried = await cluster._runner.ask(dry, kubeconfig=kubeconfig, folder=Path("/tmp"), seconds=60)
+            kubeconfig = cluster.credentials.for_kubectl(namespace)
+            tried = await cluster.runner.ask(dry, kubeconfig=kubeconfig, folder=Path("/tmp"), seconds=60)
             found.append((baseline, await ours(Found(cluster, tried.output), store, running, targets)))
     return found
 
