@@ -37,7 +37,7 @@ class PostgresCards:
                     WHERE o.history_seq > k.sent_seq AND k.next_at <= now()
                       AND (k.ts IS NOT NULL OR o.state <> 'gathering' OR o.created_at < now() - interval '1 second')
                       AND (k.lease_until IS NULL OR k.lease_until < now())
-                    ORDER BY k.next_at LIMIT :limit FOR UPDATE OF k SKIP LOCKED)
+                    ORDER BY (o.wake_at IS NULL), k.next_at LIMIT :limit FOR UPDATE OF k SKIP LOCKED)
                 UPDATE card c SET epoch = c.epoch + 1, lease_until = now() + {_SECONDS}
                 FROM due, resolution r WHERE r.id = c.resolution_id AND due.resolution_id = c.resolution_id
                 RETURNING due.is_uncertain,

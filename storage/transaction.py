@@ -24,6 +24,7 @@ from storage.rows import APPROVAL, RESOLUTION, approval_of, resolution_of
 
 _AGENTS_LOCK = 7_214_019
 _WRITING = frozenset({State.EXECUTING, State.VERIFYING, State.ROLLING_BACK})
+_REDRAW = "UPDATE card SET sent_seq = 0, nudges = nudges + 1 FROM resolution r WHERE r.id = card.resolution_id"
 _NEVER_WAKES = frozenset({State.REJECTED, State.EXPIRED, State.CANCELLED, State.ROLLED_BACK})
 
 
@@ -138,7 +139,15 @@ class PostgresTransaction:
         await self._set(resolution_id, "context", to_json(context))
 
     async def save_assessment(self, resolution_id: ResolutionId, assessment: RiskAssessment) -> None:
-        await self._set(resolution_id, "assessment", to_json(assessment))
+        """Its card is drawn again where this changes it: an entry of history may come much later."""
+        changed = await self._run(
+            "UPDATE resolution SET assessment = CAST(:value AS jsonb)"
+            " WHERE id = CAST(:id AS uuid) AND assessment IS DISTINCT FROM CAST(:value AS jsonb) RETURNING 1",
+            id=resolution_id,
+            value=to_json(assessment),
+        )
+        if changed.scalar() is not None:
+            await self._run(f"{_REDRAW} AND r.id = CAST(:id AS uuid)", id=resolution_id)
 
     async def save_outcome(self, outcome: Outcome, *, transcript: str) -> None:
         await self._set(outcome.resolution_id, "outcome", to_json(outcome, Outcome))
@@ -269,10 +278,7 @@ class PostgresTransaction:
 
     async def set_pause(self, pause: Pause | None) -> None:
         await self._run("UPDATE service SET pause = CAST(:pause AS jsonb) WHERE id = 1", pause=to_json(pause))
-        await self._run(
-            "UPDATE card SET sent_seq = 0, nudges = nudges + 1 FROM resolution r"
-            " WHERE r.id = card.resolution_id AND r.wake_at IS NOT NULL"
-        )
+        await self._run(f"{_REDRAW} AND (r.wake_at IS NOT NULL OR r.updated_at > now() - interval '1 day')")
 
     async def pause(self) -> Pause | None:
         found = await self._run("SELECT pause::text AS pause FROM service WHERE id = 1 FOR SHARE")

@@ -122,7 +122,7 @@ def _header(overview: Overview) -> Block:
 
 
 def _pause(overview: Overview) -> list[Block]:
-    if overview.pause is None or overview.resolution.state in _UNDOABLE | _ASKABLE | {State.ROLLED_BACK}:
+    if overview.pause is None:
         return []
     pause = overview.pause
     return [

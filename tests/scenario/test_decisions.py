@@ -193,7 +193,13 @@ async def test_a_pause_stands_on_every_card_and_nothing_starts_until_resumed(pla
 
     await play.slack.command(play.ada, "/incident", "resume")
     await play.thread_with(card, "Resolved")
-    assert "The service is paused" not in str((await play.card("Resolved"))["blocks"])
+    ended = await play.card("Resolved")
+    assert "The service is paused" not in str(ended["blocks"])
+
+    await play.slack.command(play.ada, "/incident", "pause the network is moved")
+    await play.slack.until(lambda: "the network is moved" in str(play.slack.message(ended["ts"])["blocks"]))
+    await play.slack.command(play.ada, "/incident", "resume")
+    await play.slack.until(lambda: "the network is moved" not in str(play.slack.message(ended["ts"])["blocks"]))
 
 
 async def test_details_show_the_permit_the_evidence_and_the_gaps(play):

@@ -11,6 +11,7 @@ from bot.demo.slack.blocks import PAYLOAD_LIMIT, check_blocks, payload_size, wal
 from bot.slack import buttons, cards, words
 from bot.slack.cards import Rendering
 from core.approval import POLICY, ApprovalState
+from core.overview import Pause
 from core.resolution import ActionType, State
 from core.resources import Resource
 from core.risk_levels import RiskLevel
@@ -286,14 +287,14 @@ def test_a_source_that_is_switched_off_is_no_gap_of_the_card():
 
 
 @every_state
-def test_a_pause_stands_on_cards_that_still_wait_for_something(state):
-    row = overview(state, many=2)
+def test_a_pause_stands_on_every_card_with_who_and_why(state):
+    row = dataclasses.replace(overview(state), pause=None)
+    paused = dataclasses.replace(row, pause=Pause(ADA, "the database is being moved", NOW))
 
-    told = text_of(cards.resolution_card(row, RENDERING))
-
-    is_waiting = state in {State.GATHERING, State.AWAITING_APPROVAL, State.APPROVED}
-    assert "The service is paused" in told or not is_waiting
-    assert "The service is paused" not in told or state not in {State.COMPLETED, State.REJECTED, State.ROLLED_BACK}
+    assert "The service is paused" not in text_of(cards.resolution_card(row, RENDERING))
+    told = text_of(cards.resolution_card(paused, RENDERING))
+    assert f"The service is paused* by {ADA.name}" in told
+    assert "the database is being moved" in told
 
 
 def test_the_card_names_the_controller_where_pods_of_one_are_affected():
