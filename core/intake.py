@@ -26,6 +26,7 @@ from core.resolution import (
     State,
     may_move,
 )
+from core.risk_levels import RiskLevel
 from core.rollback import RollbackManager
 from core.snapshot import UndoReport
 
@@ -179,7 +180,7 @@ class Intake:
         _refuse_while_running((await self.overview(snapshot.resolution_id)).resolution)
         if self._rollback is None:
             raise InvalidInputError("No cluster is configured, so nothing can be rolled back.")
-        return await self._rollback.rollback(snapshot, is_dry_run=True)
+        return await self._rollback.preview(snapshot)
 
     async def rollback(self, snapshot_id: SnapshotId, *, by: Person) -> Overview:
         """Records that somebody wants it undone; the worker looks whether that needs asking, and does it."""
@@ -190,8 +191,7 @@ class Intake:
             resolution = await _known(tx, snapshot.resolution_id)
             _refuse_while_running(resolution)
             if resolution.state is not State.ROLLING_BACK and resolution.waiting_for != ROLLBACK:
-                if not may_move(resolution.state, State.ROLLING_BACK):
-                    raise StaleError(f"It cannot be rolled back: it is {resolution.state.value}. {_told(resolution)}")
+                _refuse_without_way_back(resolution)
                 await tx.append(Entry(Happened.ROLLBACK_ASKED, resolution.id, by, {"snapshot_id": snapshot_id}))
                 await tx.wait_for(resolution, ROLLBACK, wake_in_seconds=0)
         return await self.overview(snapshot.resolution_id)
@@ -312,6 +312,30 @@ async def _known(tx: Transaction, resolution_id: ResolutionId) -> Resolution:
 def _refuse_while_running(resolution: Resolution) -> None:
     if resolution.state in STOPPABLE:
         raise StaleError("It is still running; interrupt it first, then roll back.")
+
+
+def undoable(overview: Overview) -> SnapshotId:
+    """The snapshot that a rollback would put back; an error says why there is nothing, or nothing any more."""
+    resolution = overview.resolution
+    _refuse_while_running(resolution)
+    has_changed = any(one.is_executed and one.verdict != RiskLevel.LOW.value for one in overview.commands)
+    if resolution.snapshot_id is None and has_changed:
+        raise NotFoundError(
+            "It cannot be rolled back: there is no snapshot of what it did. It changed no object, or the time that "
+            "snapshots are kept is over."
+        )
+    if resolution.snapshot_id is None:
+        raise NotFoundError("It changed nothing, so there is nothing to roll back.")
+    if resolution.state is not State.ROLLING_BACK:
+        _refuse_without_way_back(resolution)
+    return resolution.snapshot_id
+
+
+def _refuse_without_way_back(resolution: Resolution) -> None:
+    if resolution.state is State.ROLLED_BACK:
+        raise StaleError("It has been rolled back already; there is nothing left to undo.")
+    if not may_move(resolution.state, State.ROLLING_BACK):
+        raise StaleError(f"It cannot be rolled back: it is {resolution.state.value}. {_told(resolution)}")
 
 
 def _kept(request: Request) -> Request:

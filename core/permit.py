@@ -31,7 +31,8 @@ class PermitRule:
     """One change allowed on one object by name. Empty bounds allow nothing.
 
     `replicas` is the inclusive (min, max) for SCALE. `images` for SET_IMAGE are images of the object's own history.
-    `preconditions` are the fields it changes, as they were shown: with others, it is asked again.
+    `preconditions` are the fields it changes, as they were shown: with others, it is asked again. `content` of
+    PUT_BACK and MAKE_AGAIN names what goes back, by digest; `values` are the same in words, "" if not shown.
     """
 
     change: Change
@@ -39,6 +40,8 @@ class PermitRule:
     replicas: tuple[int, int] | None = None
     images: tuple[str, ...] = ()
     preconditions: tuple[Precondition, ...] = ()
+    content: str = ""
+    values: str = ""
 
     def covers(self, effect: Effect) -> bool:
         if (effect.change, effect.kind, effect.name, effect.namespace) != (
@@ -81,9 +84,11 @@ class PermitRule:
             case Change.DELETE:
                 return f"delete {where}"
             case Change.PUT_BACK:
-                return f"put {where} back as it was, where nobody else has changed it since"
+                values = f" ({self.values})" if self.values else ""
+                return f"put {where} back as it was{values}, where nobody else has changed it since"
             case Change.MAKE_AGAIN:
-                return f"make {where} again, which is more than putting it back"
+                values = f" ({self.values})" if self.values else ""
+                return f"make {where} again{values}, which is more than putting it back"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """RollbackManager: puts back what a resolution changed, last change first, overwriting nobody else's change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from core import owners, recreation, undo_texts
+from core import owners, recreation, undo_permits, undo_texts, undo_values
 from core.effects import Change
 from core.errors import ResolverError, StaleError, first_of
 from core.helm_releases import Release, left_by_upgrade, release_of
+from core.permit import Permit
 from core.ports import Clock, Cluster
 from core.remaking import Made, Remaking, Unmade
 from core.resolution import SnapshotId
@@ -36,16 +37,20 @@ class RollbackManager:
     clock: Clock
     settle_seconds: float = 10.0
 
-    async def rollback(
-        self, snapshot: Snapshot, *, is_dry_run: bool, may_make_again: Collection[int] = ()
-    ) -> UndoReport:
+    async def preview(self, snapshot: Snapshot) -> UndoReport:
+        """What a rollback would do, checked against the API server by server-side dry run; records nothing."""
+        return await self._all(_Run(self, permit=None, snapshot=snapshot))
+
+    async def rollback(self, snapshot: Snapshot, *, permit: Permit) -> UndoReport:
         """Each entry is restored, skipped, in conflict or failed; asking again does only what is still to do.
 
-        A dry run is checked against the API server by server-side dry run and records nothing. `may_make_again` are
-        entries (by seq) whose making anew is more than undoing (it runs something once more, or somebody else deleted
-        them), and which a person approved.
+        An entry that `permit` does not name, by object, uid and content, is not written. What is more than undoing (it
+        runs something once more, or somebody else deleted it) is made again only where it says so.
         """
-        run = _Run(self, is_dry_run=is_dry_run, may_make_again=may_make_again, snapshot=snapshot)
+        return await self._all(_Run(self, permit=permit, snapshot=snapshot))
+
+    async def _all(self, run: "_Run") -> UndoReport:
+        snapshot, is_dry_run = run.snapshot, run.is_dry_run
         steps: list[UndoStep] = []
         for together in _together(snapshot.entries):
             try:
@@ -92,8 +97,8 @@ class _Run:
     """One rollback at work."""
 
     manager: RollbackManager
-    is_dry_run: bool
-    may_make_again: Collection[int]
+    permit: Permit | None
+    """None for a dry run, which writes nothing."""
     snapshot: Snapshot
     remaking: Remaking = field(init=False)
     unsettled: list[tuple[SnapshotEntry, Resource]] = field(default_factory=list)
@@ -109,6 +114,13 @@ class _Run:
     def cluster(self) -> Cluster:
         return self.manager.cluster
 
+    @property
+    def is_dry_run(self) -> bool:
+        return self.permit is None
+
+    def _allowed(self, entry: SnapshotEntry) -> Change | None:
+        return None if self.permit is None else undo_permits.allowed(self.permit, entry)
+
     async def undo_safely(self, entry: SnapshotEntry) -> Undone:
         """Controllers write the status of what they roll out many times a second, so a stale write is tried again.
 
@@ -116,6 +128,8 @@ class _Run:
         """
         if entry.state == "restored" and not self.is_dry_run:
             return _step(entry, "skipped", f"{entry.target} was put back before."), entry
+        if not self.is_dry_run and self._allowed(entry) is None:
+            return _step(entry, "failed", undo_texts.not_approved(entry.target)), entry
         for attempt in range(_ATTEMPTS):
             try:
                 return await self._undo(entry)
@@ -191,9 +205,10 @@ class _Run:
                 sentence = f"{entry.target} was written, but something in the cluster did not keep what was put back."
                 return _step(entry, "failed", sentence), entry
             self.unsettled.append((entry, entry.target))
-        told = undo_texts.put_back(entry.target, is_dry_run=self.is_dry_run, kept=kept, before=before)
+        values = undo_values.changed(live, manifest)
+        told = undo_texts.put_back(entry.target, values, is_dry_run=self.is_dry_run, kept=kept, before=before)
         line = undo_texts.patch_command(entry.target, live, manifest)
-        return replace(_step(entry, "success", told), command=line), entry
+        return replace(_step(entry, "success", told), command=line, values=values), entry
 
     async def _without_missed_runs(self, manifest: Manifest) -> Manifest:
         """A CronJob that goes on starts at once what it missed, unless its last run is now."""
@@ -208,7 +223,9 @@ class _Run:
         gone = replace(entry, after=None, is_after_read=True)
         if self.is_dry_run:
             await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=True)
-            return _step(entry, "success", f"{entry.target} would be deleted and made again as it was."), entry
+            values = undo_values.changed(live, entry.before or {})
+            step = _step(entry, "success", undo_texts.replaced(entry.target, values))
+            return replace(step, values=values), entry
         await self.manager.record(self.snapshot.id, [gone])
         await self.cluster.delete(replace(entry.target, uid=uid(live)), is_dry_run=False)
         return await self._make_again(gone, await self.cluster.read(entry.target))
@@ -218,18 +235,22 @@ class _Run:
             sentence = f"{entry.target} is being deleted, which cannot be undone; ask again after."
             return _step(entry, "conflict", sentence), entry
         is_ours = not entry.is_after_read or entry.after is None or is_ending(entry.after)
-        if not is_ours and entry.seq not in self.may_make_again:
+        is_approved = self._allowed(entry) is Change.MAKE_AGAIN
+        if not is_ours and not is_approved:
             told = f"Somebody deleted {entry.target} since; it is not made again unless that is approved."
-            return replace(_step(entry, "conflict", told), is_beyond=True), entry
+            values = undo_values.contents(entry.before or {})
+            return replace(_step(entry, "conflict", told), is_beyond=True, values=values), entry
         before = entry.before or {}
-        match await self.remaking.make(entry, is_approved=entry.seq in self.may_make_again):
+        match await self.remaking.make(entry, is_approved=is_approved):
             case Unmade(status=status, sentence=sentence, is_beyond=is_beyond):
                 step = _step(entry, status, f"{entry.target} was not made again: {sentence}")
                 return replace(step, is_beyond=is_beyond), entry
             case Made(manifest=made, difference=difference):
-                told = f"{entry.target} {undo_texts.would(is_dry_run=self.is_dry_run)} made again."
+                values = undo_values.contents(before)
+                told = undo_texts.made_again(entry.target, values, is_dry_run=self.is_dry_run)
                 told += difference + recreation.lost(before) + await self._holders(entry)
                 step = replace(_step(entry, "success", told), command=undo_texts.creation_command(entry.target))
+                step = replace(step, values=values)
                 if self.is_dry_run:
                     return step, entry
                 await self._give_fields_back(entry.target, (before, before), made)

@@ -65,7 +65,8 @@ class UndoStep:
     """What undoing one entry did, or would do. `status`: success, skipped, conflict or failed.
 
     `command` is the kubectl line equivalent to it; `sentence` tells people what happened. `is_beyond`: it is left, for
-    it would be more than undoing this resolution's own change; a person may approve it.
+    it would be more than undoing this resolution's own change; a person may approve it. `values` are what goes back, in
+    words, "" where nothing does; the sentence holds them too.
     """
 
     seq: int
@@ -73,6 +74,7 @@ class UndoStep:
     status: str
     sentence: str
     is_beyond: bool = False
+    values: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ _LIST_KEYS: Mapping[str, tuple[str, ...]] = {
     "ownerReferences": ("uid",),
 }
 """What the API server tells the elements of a list apart by; lists that are not named here are one value."""
-_ABSENT = object()
+ABSENT = object()
+"""Stands for a field that is not there, where None is a value."""
 Json = dict[str, Any]
 Path = tuple[str, ...]
 
@@ -155,13 +156,13 @@ def _only_ours(versions: tuple[Json, Json, Json]) -> Json:
     before, _, seen = versions
     found: Json = {}
     for key in [*before, *(one for one in seen if one not in before)]:
-        old, new, now = (one.get(key, _ABSENT) for one in versions)
+        old, new, now = (one.get(key, ABSENT) for one in versions)
         kept = old if old == new else now
         if old != new and all(isinstance(one, dict) for one in (old, new, now)):
             kept = _only_ours((old, new, now))
-        elif old != new and (keyed := _keyed_lists(key, (old, new, now))) is not None:
+        elif old != new and (keyed := keyed_lists(key, (old, new, now))) is not None:
             kept = _in_order(_only_ours(keyed), keyed)
-        if kept is not _ABSENT:
+        if kept is not ABSENT:
             found[key] = copy.deepcopy(kept)
     return found
 
@@ -290,7 +291,7 @@ class _Work:
         """Walks what the change touched (S ≠ A) and puts it back into `merged`; `versions` are S, A and live."""
         s, a, current = versions
         for key in sorted({*s, *a}):
-            old, new, now = (one.get(key, _ABSENT) for one in (s, a, current))
+            old, new, now = (one.get(key, ABSENT) for one in (s, a, current))
             if old != new and key != RESTARTED and now != old:
                 self._merge_one((old, new, now), merged, path=(*path, key))
 
@@ -300,16 +301,16 @@ class _Work:
         if all(isinstance(one, dict) for one in versions):
             self.merge((old, new, now), merged[key], path=path)
         elif now == new and path in self._left_alone:
-            self.left.append(_words(path))
+            self.left.append(field_words(path))
         elif now == new:
-            if old is _ABSENT:
+            if old is ABSENT:
                 merged.pop(key, None)
             else:
                 merged[key] = copy.deepcopy(old)
-        elif (keyed := _keyed_lists(key, versions)) is not None:
+        elif (keyed := keyed_lists(key, versions)) is not None:
             merged[key] = self._merged_list(keyed, path=path)
         else:
-            self.clashes.append(Clash(_words(path), _shown(new), _shown(now)))
+            self.clashes.append(Clash(field_words(path), _shown(new), _shown(now)))
 
     def _merged_list(self, keyed: "tuple[Json, Json, Json]", *, path: Path) -> list[Any]:
         """The live list with the change's elements put back, each where it stood before."""
@@ -324,14 +325,14 @@ class _Work:
         return [together[name] for name in order]
 
 
-def _keyed_lists(field: str, versions: tuple[Any, Any, Any]) -> tuple[Json, Json, Json] | None:
+def keyed_lists(field: str, versions: tuple[Any, Any, Any]) -> tuple[Json, Json, Json] | None:
     """The three lists as maps by what tells their elements apart; None where they have no such thing."""
     names = _LIST_KEYS.get(field)
     if names is None:
         return None
     found: list[Json] = []
     for version in versions:
-        elements = [] if version is _ABSENT else version
+        elements = [] if version is ABSENT else version
         if not isinstance(elements, list) or not all(isinstance(one, dict) for one in elements):
             return None
         keyed = {_element_name(one, names): one for one in elements}
@@ -345,7 +346,7 @@ def _element_name(element: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return "/".join(str(element[name]) for name in names if name in element)
 
 
-def _words(path: Path) -> str:
+def field_words(path: Path) -> str:
     """`spec.template.spec.containers[web].image`."""
     told = ""
     for place, part in enumerate(path):
@@ -355,4 +356,4 @@ def _words(path: Path) -> str:
 
 
 def _shown(value: object) -> object:
-    return None if value is _ABSENT else value
+    return None if value is ABSENT else value

@@ -1,19 +1,18 @@
 """What an undo says to people: sentences and the equivalent kubectl lines. Pure; of a Secret never a value."""
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 
 from core import owners, recreation
 from core.helm_releases import Release
-from core.redaction import MARK, redact
+from core.redaction import redact
 from core.resources import Resource
 from core.snapshot import Manifest
 from core.undo_rules import Clash
+from core.undo_values import shown
 
 _SHOWN_FIELDS = 5
-_NAMES = 3
 _SHOWN_LENGTH = 80
 _PATCH_LENGTH = 1_000
 _STUCK_PODS = " Its pods that are not ready stay as they are until they are deleted, one by one."
@@ -64,8 +63,9 @@ def would(*, is_dry_run: bool) -> str:
     return "would be" if is_dry_run else "was"
 
 
-def put_back(target: Resource, *, is_dry_run: bool, kept: tuple[str, ...], before: Manifest) -> str:
-    told = f"{target} {would(is_dry_run=is_dry_run)} put back as it was."
+def put_back(target: Resource, values: str, *, is_dry_run: bool, kept: tuple[str, ...], before: Manifest) -> str:
+    """`values` are those that go back, "" where none is told."""
+    told = f"{target} {would(is_dry_run=is_dry_run)} put back as it was{_with(values)}."
     if kept:
         told += f" {', '.join(kept)} is left to its autoscaler."
     if target.kind == "StatefulSet":
@@ -73,6 +73,26 @@ def put_back(target: Resource, *, is_dry_run: bool, kept: tuple[str, ...], befor
     if target.kind == "Node" and not before.get("spec", {}).get("unschedulable"):
         told += _MOVED_PODS
     return told
+
+
+def not_approved(target: Resource) -> str:
+    return (
+        f"{target} was not put back: what its snapshot holds is not what the permit of this rollback names. "
+        "Ask for the rollback again."
+    )
+
+
+def made_again(target: Resource, values: str, *, is_dry_run: bool) -> str:
+    return f"{target} {would(is_dry_run=is_dry_run)} made again{_with(values)}."
+
+
+def replaced(target: Resource, values: str) -> str:
+    """Only ever a preview: what is done is told as made again."""
+    return f"{target} would be deleted and made again as it was{_with(values)}."
+
+
+def _with(values: str) -> str:
+    return f": {values}" if values else ""
 
 
 def conflict(target: Resource, clashes: Sequence[Clash], *, live: Manifest, scaler: tuple[int, int] | None) -> str:
@@ -83,7 +103,7 @@ def conflict(target: Resource, clashes: Sequence[Clash], *, live: Manifest, scal
             shown.append(clash.field)
         else:
             shown.append(
-                f"{clash.field} (ours {_shown(clash.field, clash.ours)}, now {_shown(clash.field, clash.theirs)})"
+                f"{clash.field} (ours {_short(clash.field, clash.ours)}, now {_short(clash.field, clash.theirs)})"
             )
     who = owners.GITOPS.get(owners.managed_by(live) or "")
     told = f"Somebody changed {target} since, nothing is overwritten: {', '.join(shown)}."
@@ -121,13 +141,6 @@ def readiness(target: Resource, live: Manifest | None) -> str:
     return f" {target}: {recreation.ready_replicas(live)} of {wanted} ready."
 
 
-def _shown(field: str, value: object) -> str:
-    """The value, unless it or any name on the way to it says that it is a secret."""
-    text = redact(str(value))
-    names = re.findall(r"[\w-]+", field)[-_NAMES:]
-    return MARK if any(redact(f"{name}={text}") != f"{name}={text}" for name in names) else _short(text)
-
-
-def _short(value: object) -> str:
-    text = str(value)
+def _short(field: str, value: object) -> str:
+    text = shown(field, value)
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"

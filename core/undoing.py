@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from core import undo_permits
 from core.approval import Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.assessment import RiskAssessment
 from core.context import ContextGatherer
-from core.effects import Change
 from core.errors import ResolverError
 from core.evidence import keep_evidence
 from core.history import Entry, Happened
@@ -19,11 +19,12 @@ from core.ports import Store
 from core.resolution import ROLLBACK, ApprovalId, Resolution, State
 from core.risk_levels import RiskLevel
 from core.rollback import RollbackManager
-from core.snapshot import Snapshot, SnapshotEntry, UndoReport
+from core.snapshot import Snapshot, UndoReport
 
 WITHIN = timedelta(minutes=10)
 """How long after its question's deadline an approved rollback may still go beyond the resolution's own change."""
 ALONG = "approved along with the first question"
+OTHER_CONTENT = "What its snapshot holds is not what was approved before, so it is asked anew."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,31 +48,39 @@ class Undoing:
             await self._expire(resolution)
             return
         snapshot = await self._snapshot(resolution)
-        beyond: list[SnapshotEntry] = []
-        told: list[str] = []
-        if snapshot is not None:
-            steps = (await self.rollback.rollback(snapshot, is_dry_run=True)).beyond
-            beyond = [entry for entry in snapshot.entries if entry.seq in {step.seq for step in steps}]
-            told = [step.sentence for step in steps]
-        if snapshot is not None and beyond:
-            await self._ask(resolution, snapshot, beyond, told)
-            return
+        report = await self.rollback.preview(snapshot) if snapshot is not None else None
+        if snapshot is not None and report is not None:
+            told = [step.sentence for step in report.beyond]
+            if await self._is_misnamed(resolution, snapshot):
+                told.append(OTHER_CONTENT)
+            if told:
+                await self._ask(resolution, snapshot, report, told)
+                return
         async with self.store.transaction() as tx:
             entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None)
             held(await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0))
 
-    async def _ask(
-        self, resolution: Resolution, snapshot: Snapshot, beyond: list[SnapshotEntry], told: list[str]
-    ) -> None:
+    async def _is_misnamed(self, resolution: Resolution, snapshot: Snapshot) -> bool:
+        """Whether what people approved lately names other content than the snapshot holds."""
         overview = await self.store.overview(resolution.id)
-        assessment = RiskAssessment(RiskLevel.HIGH, tuple(told), "", (), tuple(one.target for one in beyond))
+        async with self.store.transaction() as tx:
+            standing = _standing(overview, await tx.now()) if overview else None
+        return standing is not None and _misnames(standing.permit, snapshot)
+
+    async def _ask(self, resolution: Resolution, snapshot: Snapshot, report: UndoReport, told: list[str]) -> None:
+        overview = await self.store.overview(resolution.id)
+        again = {step.seq for step in report.beyond}
+        affected = tuple(entry.target for entry in snapshot.entries if entry.seq in again)
+        assessment = RiskAssessment(RiskLevel.HIGH, tuple(told), "", (), affected)
         is_asked = self.engine.needs_person(assessment, resolution.request, caller=resolution.requested_by)
         if overview is None or not is_asked:
             raise ResolverError("What goes beyond the undo of its own change is never done without a person.")
         async with self.store.transaction() as tx:
             now = await tx.now()
             deadline = now + timedelta(seconds=self.engine.timeout_seconds(assessment.level))
-            permit = _permit(overview, snapshot, beyond, level=assessment.level).until(deadline + WITHIN)
+            values = {step.seq: step.values for step in report.steps}
+            rules = undo_permits.rules(snapshot, again=again, values=values)
+            permit = _permit(overview, rules, level=assessment.level).until(deadline + WITHIN)
             approval = Approval(
                 id=ApprovalId(self.new_id()),
                 resolution_id=resolution.id,
@@ -116,9 +125,7 @@ class Undoing:
             raise ResolverError("The snapshot that was to be put back is gone.")
         approval = await self._approval(resolution, snapshot)
         await keep_evidence(self.store, self.gatherer, resolution)
-        report = await self.rollback.rollback(
-            snapshot, is_dry_run=False, may_make_again=_beyond(approval.permit, snapshot)
-        )
+        report = await self.rollback.rollback(snapshot, permit=approval.permit)
         await self._tell(resolution, report)
 
     async def _tell(self, resolution: Resolution, report: UndoReport) -> None:
@@ -142,10 +149,11 @@ class Undoing:
             raise ResolverError("A resolution that is rolled back has lost its rows.")
         async with self.store.transaction() as tx:
             now = await tx.now()
-            newest = next((one for one in reversed(overview.approvals) if one.subject is Subject.ROLLBACK), None)
+            standing = _standing(overview, now)
+            if standing is not None:
+                return standing
+            newest = _newest(overview)
             if newest is not None:
-                if newest.state is ApprovalState.APPROVED and now < newest.permit.ends_at:
-                    return newest
                 await tx.end_approval(
                     newest.id, state=ApprovalState.CANCELLED, by=None, reason="rolled back without it"
                 )
@@ -155,7 +163,9 @@ class Undoing:
                 resolution_id=resolution.id,
                 subject=Subject.ROLLBACK,
                 state=ApprovalState.APPROVED,
-                permit=_permit(overview, snapshot, [], level=RiskLevel.LOW).until(now + WITHIN),
+                permit=_permit(overview, undo_permits.rules(snapshot, again=(), values={}), level=RiskLevel.LOW).until(
+                    now + WITHIN
+                ),
                 asked_at=now,
                 deadline=now,
                 decided_by=first.decided_by if first else None,
@@ -169,27 +179,31 @@ class Undoing:
         return await self.store.snapshot(resolution.snapshot_id) if resolution.snapshot_id else None
 
 
-def _permit(overview: Overview, snapshot: Snapshot, beyond: list[SnapshotEntry], *, level: RiskLevel) -> Permit:
-    """By name and uid: every object of the snapshot may be put back, those of `beyond` made again."""
+def _newest(overview: Overview) -> Approval | None:
+    return next((one for one in reversed(overview.approvals) if one.subject is Subject.ROLLBACK), None)
+
+
+def _standing(overview: Overview, now: datetime) -> Approval | None:
+    """The newest one of a rollback, where its permit still allows one."""
+    newest = _newest(overview)
+    is_standing = newest is not None and newest.state is ApprovalState.APPROVED and now < newest.permit.ends_at
+    return newest if is_standing else None
+
+
+def _misnames(permit: Permit, snapshot: Snapshot) -> bool:
+    left = [entry for entry in snapshot.entries if entry.state != "restored"]
+    return any(undo_permits.allowed(permit, entry) is None for entry in left)
+
+
+def _permit(overview: Overview, rules: tuple[PermitRule, ...], *, level: RiskLevel) -> Permit:
     request, first = overview.resolution.request, next(iter(overview.approvals), None)
-    again = {entry.seq for entry in beyond}
-    rules = {
-        PermitRule(Change.MAKE_AGAIN if entry.seq in again else Change.PUT_BACK, entry.target)
-        for entry in snapshot.entries
-    }
     return Permit(
         action_type=request.action_type,
         cluster=first.permit.cluster if first else overview.cluster_name,
         namespace=request.namespace,
-        rules=tuple(sorted(rules, key=lambda rule: (rule.change.value, rule.target))),
+        rules=rules,
         highest_risk=level,
         token_limit=0,
         ends_at=overview.resolution.updated_at,
         policy_version=first.permit.policy_version if first else "default",
     )
-
-
-def _beyond(permit: Permit, snapshot: Snapshot) -> frozenset[int]:
-    """The entries that this permit lets be made again."""
-    again = {(rule.target, rule.target.uid) for rule in permit.rules if rule.change is Change.MAKE_AGAIN}
-    return frozenset(entry.seq for entry in snapshot.entries if (entry.target, entry.target.uid) in again)

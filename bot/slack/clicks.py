@@ -15,6 +15,7 @@ from bot.slack import buttons, modals
 from bot.slack.buttons import Signer
 from bot.slack.connection import error_code
 from bot.slack.people import People
+from bot.slack.rollback_window import RollbackWindow
 from core.actor import Actor
 from core.approval import Answer
 from core.approvals import ApprovalEngine
@@ -37,6 +38,7 @@ class Clicks:
     people: People
     client: AsyncWebClient
     signer: Signer
+    window: RollbackWindow
     clock: Clock
     enforced: tuple[str, ...] = ()
 
@@ -120,16 +122,9 @@ class Clicks:
 
     async def on_rollback(self, ack: AsyncAck, body: Json) -> None:
         async def preview(_: Actor, id_: str, __: str) -> None:
-            opened = await self.client.views_open(trigger_id=body["trigger_id"], view=modals.looking_modal())
+            view_id = await self.window.open(body["trigger_id"])
             await ack()
-            try:
-                report = await self.intake.preview_rollback(SnapshotId(id_))
-                view = modals.rollback_modal(
-                    report, signer=self.signer, snapshot_id=SnapshotId(id_), place=_place(body)
-                )
-            except ResolverError as error:
-                view = modals.notice(str(error), title="Roll back")
-            await self.client.views_update(view_id=opened["view"]["id"], view=view)
+            await self.window.fill(view_id, SnapshotId(id_), place=_place(body))
 
         await self._pressed(ack, body, buttons.ROLLBACK, preview)
 

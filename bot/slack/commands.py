@@ -13,7 +13,7 @@ Options before the words: `event=ID` `client=ID` `hours=2`
 • `pending` — what waits for an answer
 • `history [N]` — the last N resolutions
 • `interrupt ID [reason]` — stop it now; before it runs, cancel it
-• `rollback ID` — put back what it changed
+• `rollback ID` — put back what it changed; the command shows first what that would do, a mention does it at once
 • `pause REASON` / `resume` — start nothing new, anywhere, until resumed
 • `help`
 ID may be shortened to its first 6 or more characters. In a thread of mine it can be left out."""

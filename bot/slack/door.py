@@ -16,6 +16,7 @@ from bot.slack.clicks import Clicks
 from bot.slack.connection import Workspace, open_socket, open_workspace
 from bot.slack.listeners import Clerk
 from bot.slack.people import People
+from bot.slack.rollback_window import RollbackWindow
 from bot.slack.sender import CardSender
 from core.approvals import ApprovalEngine
 from core.card_slots import CardStore
@@ -95,12 +96,14 @@ class SlackDoor:
             tuple(one for one in self.engine.all_approvers if one.startswith("S")),
             self.monotonic,
         )
+        window = RollbackWindow(self.intake, workspace.client, self.rendering.signer)
         clerk = Clerk(
             intake=self.intake,
             engine=self.engine,
             cards=self.cards,
             people=people,
             client=workspace.client,
+            window=window,
             token_limit=self.token_limit,
             home=self.access.channel,
         )
@@ -110,6 +113,7 @@ class SlackDoor:
             people=people,
             client=workspace.client,
             signer=self.rendering.signer,
+            window=window,
             clock=self.clock,
             enforced=self.rendering.enforced,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.async_app import AsyncAck
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack import commands, lists
@@ -22,13 +23,15 @@ from bot.slack.commands import (
     Rollback,
     Status,
 )
+from bot.slack.connection import error_code
 from bot.slack.people import People
+from bot.slack.rollback_window import RollbackWindow
 from bot.slack.text import unescaped
 from core.actor import Actor
 from core.approvals import ApprovalEngine
 from core.card_slots import CardStore
 from core.errors import InvalidInputError, NotFoundError, ResolverError
-from core.intake import Intake
+from core.intake import Intake, undoable
 from core.overview import Overview
 from core.ports import HistoryFilter
 from core.resolution import ResolutionId
@@ -38,6 +41,7 @@ Json = dict[str, Any]
 _LOOKED_BACK = 500
 _AFTER_MENTION = re.compile(r"\A.*?(?:<@[^>]*>[\s,:]*)+", re.DOTALL)
 """All up to the words for us: a greeting, other people who are mentioned beside us."""
+_IN_WINDOW = "↩️ The window shows what an undo would do. Nothing is put back until you press its button."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Clerk:
     cards: CardStore
     people: People
     client: AsyncWebClient
+    window: RollbackWindow
     token_limit: int
     home: str | None
 
@@ -61,11 +66,23 @@ class Clerk:
             channel = body["channel_id"]
             actor = await self.people.actor(body["user_id"], channel=channel)
             asked = commands.parse_command(body.get("text") or "", token_limit=self._limit(actor))
+            if isinstance(asked, Rollback):
+                await self._preview(asked, ack, body)
+                return
             thread = None if self.home else (channel, "")
             told = await self._do(asked, actor, thread=thread, here=None, key=f"slack:{body['trigger_id']}"[:255])
         except ResolverError as error:
             told = f"⚠️ {error}"
+        except SlackApiError as error:
+            told = f"⚠️ Slack did not open the window ({error_code(error)}); type it again."
         await ack(response_type="ephemeral", text=told)
+
+    async def _preview(self, asked: Rollback, ack: AsyncAck, body: Json) -> None:
+        """What an undo would do, in a window with the button that does it."""
+        snapshot_id = undoable(await self._named(asked.id, None))
+        view_id = await self.window.open(body["trigger_id"])
+        await ack(response_type="ephemeral", text=_IN_WINDOW)
+        await self.window.fill(view_id, snapshot_id, place=(body["channel_id"], ""))
 
     async def on_mention(self, event: Json) -> None:
         """Bolt acknowledges events itself; a second delivery of the same one makes no second resolution."""
@@ -119,10 +136,8 @@ class Clerk:
                 after = await self.intake.interrupt(found.resolution.id, by=actor.person, reason=reason)
                 return f"🛑 {after.resolution.summary or 'Stopping it now; the thread says what was done.'}"
             case Rollback(id=id_):
-                found = await self._named(id_, here)
-                if found.resolution.snapshot_id is None:
-                    raise NotFoundError("It changed nothing, so there is nothing to roll back.")
-                await self.intake.rollback(found.resolution.snapshot_id, by=actor.person)
+                snapshot_id = undoable(await self._named(id_, here))
+                await self.intake.rollback(snapshot_id, by=actor.person)
                 return "↩️ Looking at what that undoes; the thread says what was put back, or the card asks first."
             case PauseAll(reason=reason):
                 await self.intake.pause(by=actor.person, reason=reason)

@@ -174,7 +174,7 @@ def rollback_modal(report: UndoReport, *, signer: Signer, snapshot_id: SnapshotI
     """The dry run, object by object; submitting it undoes."""
     signs = {"success": "↩️", "skipped": "⏭️", "conflict": "⚠️", "failed": "❌"}
     told = [
-        f"{signs.get(step.status, '❔')} {escaped(step.sentence, 400)}"
+        f"{signs.get(step.status, '❔')} {escaped(step.sentence, 600)}"
         + (f"\n{inline_code(step.command, 200)}" if step.status == "success" else "")
         for step in report.steps[:40]
     ]

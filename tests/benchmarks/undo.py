@@ -25,6 +25,7 @@ from core.snapshot import Touched
 from storage.store import PostgresStorage, open_storage
 from tests.cluster import objects
 from tests.cluster.rollback import executions
+from tests.fakes.permits import rollback_permit
 from tests.postgres import SNAPSHOT_KEY
 from tests.servers.kubernetes.programs import find_or_build
 from tests.servers.kubernetes.server import open_cluster_server
@@ -118,7 +119,7 @@ async def ours(
     manager = RollbackManager(cluster, store.update_snapshot_entries, executions.clock)
 
     async def undo() -> None:
-        report = await manager.rollback(kept, is_dry_run=False)
+        report = await manager.rollback(kept, permit=rollback_permit(kept))
         assert report.is_success, report.errors
         assert len([step for step in report.steps if step.status == "success"]) == OBJECTS
 

@@ -13,6 +13,7 @@ from core.resources import Resource
 from core.rollback import RollbackManager
 from core.snapshot import Snapshot, SnapshotEntry, UndoReport
 from tests.cluster import objects
+from tests.fakes.permits import rollback_permit
 from tests.servers.kubernetes.server import ClusterServer
 
 SNAPSHOT = SnapshotId("s-1")
@@ -50,7 +51,9 @@ class Story:
     async def undo(self, *, is_dry_run: bool = False, may_make_again: Collection[int] = ()) -> UndoReport:
         manager = RollbackManager(self.cluster, self._record, lambda: datetime.now(UTC))
         snapshot = Snapshot(SNAPSHOT, ResolutionId("r-1"), datetime.now(UTC), tuple(self.entries))
-        return await manager.rollback(snapshot, is_dry_run=is_dry_run, may_make_again=may_make_again)
+        if is_dry_run:
+            return await manager.preview(snapshot)
+        return await manager.rollback(snapshot, permit=rollback_permit(snapshot, again=may_make_again))
 
     async def live(self, target: Resource) -> dict[str, Any]:
         manifest = await self.cluster.read(target)

@@ -23,6 +23,7 @@ from core.snapshot import Snapshot
 from core.toolbox import GatedToolbox
 from core.workspace import read_workspace_file
 from tests.cluster import objects, waiting
+from tests.fakes.permits import rollback_permit
 from tests.fakes.records import NOW, SNAPSHOT, MemoryRecords
 from tests.unit.core import examples
 
@@ -110,7 +111,7 @@ async def test_every_target_of_a_selector_is_shown_stored_changed_and_put_back(c
     assert sorted(one.target.name for one in entries) == ["one", "two"]
     assert all(one.before and one.after and one.is_after_read for one in entries)
     report = await RollbackManager(cluster, asked.records.update_snapshot_entries, lambda: NOW).rollback(
-        asked.snapshot, is_dry_run=False
+        asked.snapshot, permit=rollback_permit(asked.snapshot)
     )
     assert report.is_success, report.errors
     assert await marks(cluster, namespace, "one", "two") == [None, None]

@@ -54,7 +54,9 @@ async def test_what_somebody_deleted_since_is_made_again_only_after_an_answer(pl
     answer = await asked_back(play, snapshot)
 
     assert (answer["success"], answer["commands_executed"], answer["results"]) == (False, 0, [])
-    assert "make Deployment orders/orders-api again, which is more than putting it back" in answer["approval"]["permit"]
+    asked = answer["approval"]["permit"][1]
+    assert asked.startswith("make Deployment orders/orders-api again (replicas 2, image registry.example/orders/api:")
+    assert asked.endswith("), which is more than putting it back")
     assert deployments(play) == []
     assert (await play.overview(id_)).resolution.state is State.COMPLETED
     _, pending = await play.get(f"{BASE}/pending-approvals")
@@ -156,6 +158,32 @@ async def test_neither_a_pause_nor_a_spent_day_holds_an_undo_up(play):
     entries = await play.stage.assembled.intake._store.entries(id_)
     told = [one.entry.what for one in entries]
     assert told.index(Happened.ROLLBACK_ASKED) < told.index(Happened.EVIDENCE_KEPT) < told.index(Happened.ROLLED_BACK)
+
+
+async def test_what_is_not_what_was_approved_is_not_put_back_and_asking_again_puts_the_question_anew(play):
+    id_, snapshot = await scaled_and_deleted(play)
+    asked = await asked_back(play, snapshot)
+    async with play.stage.assembled.intake._store.engine.begin() as connection:
+        changed = (
+            "UPDATE approval SET permit = jsonb_set(permit, '{rules,0,content}', '\"other\"') WHERE id::text = :id"
+        )
+        await connection.execute(text(changed), {"id": asked["approval_id"]})
+
+    yes = {"approved_by": "demo", "decision": "approve"}
+    assert (await play.post(f"{BASE}/approve/{asked['approval_id']}", yes))[0] == 200
+    seen = await play.until_state(id_, State.ROLLBACK_FAILED)
+
+    assert "is not what the permit of this rollback names" in seen.resolution.summary
+    assert deployments(play) == []
+    again = await asked_back(play, snapshot)
+    entries = await play.stage.assembled.intake._store.entries(id_)
+    factors = [
+        one.entry.facts["factors"] for one in entries if one.entry.facts.get("approval_id") == again["approval_id"]
+    ]
+    assert "What its snapshot holds is not what was approved before, so it is asked anew." in factors[0]
+    await play.post(f"{BASE}/approve/{again['approval_id']}", yes)
+    await play.until_state(id_, State.ROLLED_BACK)
+    assert [one["spec"]["replicas"] for one in deployments(play)] == [2]
 
 
 async def test_while_it_executes_a_rollback_and_its_dry_run_are_409(play):

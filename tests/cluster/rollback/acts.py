@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from core.effects import Change, Judged
@@ -65,6 +65,18 @@ async def note(story: Story, target: Resource, before: Manifest | None, *, propo
     entry = SnapshotEntry(len(story.entries) + 1, target, Change.WRITE, before, proposed)
     after = None if seen is None else after_change(entry, seen)
     story.entries.append(replace(entry, after=after, is_after_read=True, state="done"))
+
+
+def before_deletion(story: Story, meanwhile: Callable[[], Awaitable[None]]) -> None:
+    """`meanwhile` happens once, between the undo's look at an object and its deletion of it."""
+    delete, left = story.cluster.delete, [meanwhile]
+
+    async def overtaken(resource: Resource, *, is_dry_run: bool) -> None:
+        if left:
+            await left.pop()()
+        await delete(resource, is_dry_run=is_dry_run)
+
+    story.cluster.delete = overtaken
 
 
 async def step(story: Story) -> UndoStep:

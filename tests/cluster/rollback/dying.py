@@ -20,6 +20,7 @@ from core.resources import Resource
 from core.rollback import RollbackManager
 from storage.store import open_storage
 from tests.cluster.rollback import executions
+from tests.fakes.permits import rollback_permit
 from tests.postgres import SNAPSHOT_KEY
 
 LEASE_SECONDS = 2.0
@@ -66,7 +67,7 @@ async def main(moment: str, facts: dict[str, str]) -> None:
         overview = await store.overview(ResolutionId(running.id))
         snapshot = await store.snapshot(overview.resolution.snapshot_id)
         await RollbackManager(dying, store.update_snapshot_entries, executions.clock).rollback(
-            snapshot, is_dry_run=False
+            snapshot, permit=rollback_permit(snapshot)
         )
 
 

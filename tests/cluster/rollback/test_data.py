@@ -43,17 +43,36 @@ async def test_rb_25_an_immutable_config_map_made_anew_is_equal_by_deleting_and_
     assert meaning(await story.live(target)) == meaning(first)
 
 
-async def test_rb_25_an_immutable_config_map_that_somebody_made_anew_since_is_left(story: Story):
+@pytest.mark.parametrize("colour", ["green", "blue"], ids=["as they like it", "with the same data"])
+async def test_rb_25_an_immutable_config_map_that_somebody_made_anew_since_is_left(colour: str, story: Story):
     given = objects.config_map(story.namespace, colour="red") | {"immutable": True}
     target = await story.start(given)
     await replaced(story, target, given | {"data": {"colour": "blue"}})
     story.somebody("delete", "configmap", "settings")
-    theirs = await story.start(given | {"data": {"colour": "green"}})
+    theirs = await story.start(given | {"data": {"colour": colour}})
 
     undone = await acts.step(story)
 
     assert undone.status == "conflict"
     assert (await story.live(target))["metadata"]["uid"] == theirs.uid
+
+
+async def test_rb_25_an_immutable_config_map_that_somebody_makes_anew_during_the_undo_is_left(story: Story):
+    given = objects.config_map(story.namespace, colour="red") | {"immutable": True}
+    target = await story.start(given)
+    await replaced(story, target, given | {"data": {"colour": "blue"}})
+    made: list[Resource] = []
+
+    async def make_anew() -> None:
+        story.somebody("delete", "configmap", "settings")
+        made.append(await story.start(given | {"data": {"colour": "green"}}))
+
+    acts.before_deletion(story, make_anew)
+
+    undone = await acts.step(story)
+
+    assert undone.status in {"conflict", "failed"}
+    assert (await story.live(target))["metadata"]["uid"] == made[0].uid
 
 
 @pytest.mark.parametrize("is_deleted", [False, True], ids=["patched", "deleted"])
@@ -136,7 +155,8 @@ async def test_rb_29_a_claim_deleted_while_mounted_is_ending_for_good_and_no_fin
     assert undone.status == "conflict"
     assert "is being deleted, which cannot be undone" in undone.sentence
     assert live["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
-    assert any(loss.is_refused for loss in losses.of_deletion(live))
+    refused = [loss.sentence for loss in losses.of_deletion(live) if loss.is_refused]
+    assert "PersistentVolumeClaim data is being deleted already, which nothing can undo" in refused
     story.somebody("delete", "pod", "web")
 
 

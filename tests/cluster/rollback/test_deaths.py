@@ -18,6 +18,7 @@ from storage.store import PostgresStorage
 from tests.cluster import objects, waiting
 from tests.cluster.rollback import executions
 from tests.cluster.story import Story
+from tests.fakes.permits import rollback_permit
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ async def test_rb_52_killed_between_snapshot_and_change_nothing_was_changed_and_
     assert [entry.state for entry in snapshot.entries] == ["open"]
     assert resolution.state is State.EXECUTING
     manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
-    report = await manager.rollback(snapshot, is_dry_run=False)
+    report = await manager.rollback(snapshot, permit=rollback_permit(snapshot))
     assert [step.status for step in report.steps] == ["skipped"]
     assert await replicas(story, web) == 2
 
@@ -91,7 +92,7 @@ async def test_rb_52_killed_between_change_and_record_the_open_entry_is_found_an
     assert overview is not None
     assert overview.changes == 1
     manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
-    report = await manager.rollback(snapshot, is_dry_run=False)
+    report = await manager.rollback(snapshot, permit=rollback_permit(snapshot))
     assert [step.status for step in report.steps] == ["success"]
     assert await replicas(story, web) == 2
 
@@ -104,7 +105,7 @@ async def test_rb_52_killed_in_the_middle_of_a_rollback_a_retry_completes_it(
     assert await replicas(story, web) == 4
     assert [entry.state for entry in snapshot.entries] == ["done", "done"]
     manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
-    report = await manager.rollback(snapshot, is_dry_run=False)
+    report = await manager.rollback(snapshot, permit=rollback_permit(snapshot))
     assert [(step.seq, step.status) for step in report.steps] == [(2, "skipped"), (1, "success")]
     assert await replicas(story, web) == 2
 

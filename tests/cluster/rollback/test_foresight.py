@@ -19,6 +19,7 @@ from storage.store import PostgresStorage
 from tests.cluster import objects, waiting
 from tests.cluster.rollback import acts, executions, volumes
 from tests.cluster.story import Story
+from tests.fakes.permits import rollback_permit
 
 SCALED = json.dumps({"spec": {"replicas": 3}})
 
@@ -236,7 +237,7 @@ async def test_a_line_of_any_kind_is_stored_run_and_undone_by_the_one_place_that
     assert snapshot is not None
 
     manager = RollbackManager(story.cluster, store.update_snapshot_entries, executions.clock)
-    report = await manager.rollback(snapshot, is_dry_run=False)
+    report = await manager.rollback(snapshot, permit=rollback_permit(snapshot))
 
     assert report.is_success, report.errors
     assert await story.cluster.read(Resource("ConfigMap", "made", story.namespace, "v1")) is None

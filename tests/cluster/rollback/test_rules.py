@@ -49,6 +49,22 @@ async def test_rb_42_what_the_change_made_and_somebody_made_anew_is_a_conflict(s
     assert await story.live(target) == theirs
 
 
+async def test_rb_42_what_somebody_makes_anew_during_the_undo_is_not_deleted(story: Story):
+    target = Resource("ConfigMap", "made", story.namespace, "v1")
+    await acts.act(story, target, line=("create", "configmap", "made", "--from-literal=a=1"))
+
+    async def make_anew() -> None:
+        story.somebody("delete", "configmap", "made")
+        story.somebody("create", "configmap", "made", "--from-literal=a=1")
+
+    acts.before_deletion(story, make_anew)
+
+    undone = await acts.step(story)
+
+    assert undone.status in {"conflict", "failed"}
+    assert await story.cluster.read(target) is not None
+
+
 async def test_rb_43_only_the_labels_and_annotations_that_were_touched_go_back(settings: Resource, story: Story):
     story.somebody("label", "configmap", "settings", "team=shop", "tier=a")
     await acts.act(story, settings, line=("label", "configmap", "settings", "tier=b", "new=1", "--overwrite"))

@@ -98,15 +98,18 @@ async def test_rb_22_a_node_port_that_a_person_chose_and_that_is_taken_is_not_gi
 
 async def test_rb_22_an_assigned_node_port_that_is_taken_becomes_another_and_that_is_reported(story: Story):
     target = await story.start(node_port(story))
-    port = (await story.live(target))["spec"]["ports"][0]["nodePort"]
+    first = (await story.live(target))["spec"]
+    port = first["ports"][0]["nodePort"]
     await acts.delete(story, target)
     await story.start(node_port(story, port) | {"metadata": {"name": "x", "namespace": story.namespace}})
 
     undone = await acts.step(story)
 
     assert undone.status == "success"
+    live = (await story.live(target))["spec"]
     assert f"its node port {port} was taken, it has another now" in undone.sentence
-    assert (await story.live(target))["spec"]["ports"][0]["nodePort"] != port
+    assert live["ports"][0]["nodePort"] != port
+    assert live["clusterIP"] == first["clusterIP"]
 
 
 async def test_rb_23_a_load_balancer_is_equal_and_its_address_is_said_not_to_be_restorable(story: Story):

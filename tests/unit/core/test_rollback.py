@@ -12,6 +12,7 @@ from core.resources import Resource
 from core.rollback import RollbackManager
 from core.snapshot import Snapshot, SnapshotEntry
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.permits import rollback_permit
 from tests.unit.core.examples import NOW, WEB
 
 POD = Resource("Pod", "job", "shop")
@@ -45,9 +46,11 @@ class Undo:
     cluster: FakeCluster
     recorded: list[tuple[int, str]] = field(default_factory=list)
 
-    async def __call__(self, *entries, is_dry_run=False):
-        manager = RollbackManager(self.cluster, self._record, lambda: NOW)
-        return await manager.rollback(snapshot(*entries), is_dry_run=is_dry_run)
+    async def __call__(self, *entries, is_dry_run=False, permit=None):
+        manager, held = RollbackManager(self.cluster, self._record, lambda: NOW), snapshot(*entries)
+        if is_dry_run:
+            return await manager.preview(held)
+        return await manager.rollback(held, permit=permit or rollback_permit(held))
 
     async def _record(self, snapshot_id, done):
         assert snapshot_id == "s-1"
@@ -253,6 +256,94 @@ async def test_a_change_that_was_never_read_back_is_undone_from_what_is_there():
 
     assert statuses(report) == [(1, "success")]
     assert undo.cluster.objects[WEB]["spec"]["image"] == "nginx:1"
+
+
+async def test_an_entry_that_the_permit_does_not_name_is_not_written_and_the_others_are():
+    api = Resource("Deployment", "api", "shop")
+
+    def named(image):
+        one = deployment(image, uid="u-2")
+        one["metadata"]["name"] = "api"
+        return one
+
+    undo = over(deployment("nginx:2"), named("nginx:2"))
+    first = entry(deployment("nginx:1"), deployment("nginx:2"), seq=1)
+    second = entry(named("nginx:1"), named("nginx:2"), seq=2, target=api)
+
+    report = await undo(first, second, permit=rollback_permit(snapshot(first)))
+
+    assert statuses(report) == [(2, "failed"), (1, "success")]
+    assert "not what the permit of this rollback names. Ask for the rollback again." in report.errors[0]
+    assert undo.cluster.objects[api]["spec"]["image"] == "nginx:2"
+    assert undo.cluster.objects[WEB]["spec"]["image"] == "nginx:1"
+    assert undo.recorded == [(2, "failed"), (1, "restored")]
+
+
+def _with_other_content(approved):
+    return replace(approved, before=deployment("other:9"))
+
+
+def _with_another_uid(approved):
+    return replace(approved, target=replace(approved.target, uid="u-9"))
+
+
+def _of_another_change(approved):
+    return replace(approved, change=Change.SCALE)
+
+
+@pytest.mark.parametrize("altered", [_with_other_content, _with_another_uid, _of_another_change])
+async def test_an_entry_that_differs_from_what_was_approved_is_not_written(altered):
+    undo = over(deployment("nginx:2"))
+    approved = entry(deployment("nginx:1"), deployment("nginx:2"))
+
+    report = await undo(altered(approved), permit=rollback_permit(snapshot(approved)))
+
+    assert statuses(report) == [(1, "failed")]
+    assert undo.cluster.objects[WEB]["spec"]["image"] == "nginx:2"
+
+
+async def test_what_was_made_is_removed_only_if_it_is_the_one_that_the_permit_names():
+    made, other = deployment("nginx:1"), deployment("nginx:1", uid="u-2")
+    undo = over(other)
+
+    report = await undo(entry(None, other), permit=rollback_permit(snapshot(entry(None, made))))
+
+    assert statuses(report) == [(1, "failed")]
+    assert WEB in undo.cluster.objects
+
+
+async def test_a_permit_to_put_back_is_none_to_make_again_what_somebody_deleted():
+    undo = over()
+    held = snapshot(entry(deployment("nginx:1"), deployment("nginx:2")))
+
+    report = await undo(*held.entries, permit=rollback_permit(held))
+    assert (statuses(report), report.steps[0].is_beyond) == ([(1, "conflict")], True)
+
+    assert statuses(await undo(*held.entries, permit=rollback_permit(held, again={1}))) == [(1, "success")]
+    assert undo.cluster.objects[WEB]["spec"]["image"] == "nginx:1"
+
+
+async def test_a_retry_of_what_an_undo_had_begun_to_make_anew_is_under_the_same_permit():
+    undo = over()
+    approved = entry(deployment("nginx:1"), deployment("nginx:2"))
+    permit = rollback_permit(snapshot(approved), again={1})
+
+    report = await undo(replace(approved, after=None, state="failed"), permit=permit)
+
+    assert statuses(report) == [(1, "success")]
+
+
+async def test_a_preview_names_the_values_that_go_back_and_so_does_the_report():
+    undo = over(deployment("nginx:2", 4))
+    changed = entry(deployment("nginx:1", 2), deployment("nginx:2", 4))
+
+    preview = await undo(changed, is_dry_run=True)
+    report = await undo(changed)
+
+    values = "image nginx:2 → nginx:1, replicas 4 → 2"
+    assert preview.steps[0].sentence == f"Deployment shop/web would be put back as it was: {values}."
+    assert (preview.steps[0].values, report.steps[0].values) == (values, values)
+    assert f"was put back as it was: {values}." in report.steps[0].sentence
 
 
 class Refusing(FakeCluster):

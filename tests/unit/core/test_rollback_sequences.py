@@ -14,6 +14,7 @@ from core.rollback import RollbackManager
 from core.snapshot import Snapshot, SnapshotEntry
 from core.undo_rules import RESTARTED, after_change, meaning
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.permits import rollback_permit
 from tests.unit.core.examples import NOW
 
 NAMES = ("web", "api", "settings")
@@ -141,7 +142,7 @@ class Play:
     async def undo(self):
         manager = RollbackManager(self.cluster, self._record, lambda: NOW, settle_seconds=0)
         snapshot = Snapshot(SnapshotId("s-1"), ResolutionId("r-1"), NOW, tuple(self.entries))
-        return await manager.rollback(snapshot, is_dry_run=False)
+        return await manager.rollback(snapshot, permit=rollback_permit(snapshot))
 
     async def _record(self, _, changed):
         done = {one.seq: one for one in changed}
