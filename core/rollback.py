@@ -237,8 +237,8 @@ class _Run:
         is_ours = not entry.is_after_read or entry.after is None or is_ending(entry.after)
         is_approved = self._allowed(entry) is Change.MAKE_AGAIN
         if not is_ours and not is_approved:
-            told = f"Somebody deleted {entry.target} since; it is not made again unless that is approved."
             values = undo_values.contents(entry.before or {})
+            told = undo_texts.deleted_since(entry.target, values)
             return replace(_step(entry, "conflict", told), is_beyond=True, values=values), entry
         before = entry.before or {}
         match await self.remaking.make(entry, is_approved=is_approved):

@@ -86,6 +86,10 @@ def made_again(target: Resource, values: str, *, is_dry_run: bool) -> str:
     return f"{target} {would(is_dry_run=is_dry_run)} made again{_with(values)}."
 
 
+def deleted_since(target: Resource, values: str) -> str:
+    return f"Somebody deleted {target} since; it is not made again unless that is approved{_with(values)}."
+
+
 def replaced(target: Resource, values: str) -> str:
     """Only ever a preview: what is done is told as made again."""
     return f"{target} would be deleted and made again as it was{_with(values)}."

@@ -1,5 +1,6 @@
 """RB-24 to RB-30 on a real API server: ConfigMaps, Secrets and the claims that hold data."""
 
+import base64
 import json
 
 import pytest
@@ -77,23 +78,28 @@ async def test_rb_25_an_immutable_config_map_that_somebody_makes_anew_during_the
 
 @pytest.mark.parametrize("is_deleted", [False, True], ids=["patched", "deleted"])
 async def test_rb_26_a_secret_is_equal_to_the_byte_and_its_value_stands_nowhere_else(is_deleted: bool, story: Story):
+    """No name tells that `motto` holds a secret: only the kind does."""
     value = "hunter2-ä\x01\n"
-    target = await story.start(objects.secret(story.namespace, password=value))
+    target = await story.start(objects.secret(story.namespace, motto=value))
     first = await story.live(target)
     if is_deleted:
         await acts.delete(story, target)
     else:
-        await acts.act(story, target, line=patch("secret", "keys", '{"stringData":{"password":"overwritten"}}'))
+        await acts.act(story, target, line=patch("secret", "keys", '{"stringData":{"motto":"overwritten"}}'))
+
+    overwritten = base64.b64encode(b"overwritten").decode()
+    preview = (await story.undo(is_dry_run=True)).steps[0]
 
     undone = await acts.step(story)
 
     assert undone.status == "success"
     assert (await story.live(target))["data"] == first["data"]
-    told = json.dumps([undone.sentence, undone.command])
-    assert not any(secret in told for secret in ("hunter2", first["data"]["password"], "overwritten"))
+    told = json.dumps([(one.sentence, one.command, one.values) for one in (preview, undone)], ensure_ascii=False)
+    assert not any(secret in told for secret in ("hunter2", first["data"]["motto"], "overwritten", overwritten))
+    assert (preview.values, undone.values) == ("1 key", "1 key")
     sealed = Sealer(bytes(32)).seal(first, bound_to="r-1")
     assert sealed is not None
-    assert not any(word.encode() in sealed for word in ("hunter2", first["data"]["password"], "password", "keys"))
+    assert not any(word.encode() in sealed for word in ("hunter2", first["data"]["motto"], "motto", "keys"))
 
 
 async def test_rb_27_deleting_a_claim_whose_volume_goes_with_it_is_refused_before(story: Story):
