@@ -1,7 +1,9 @@
 """The Bolt app: our clerks on it, one error handler, and the answers of HTTP mode."""
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -24,13 +26,26 @@ class Registering(Protocol):
     def register(self, app: AsyncApp) -> None: ...
 
 
+@contextmanager
+def _no_slack_environment() -> Iterator[None]:
+    """Bolt reads SLACK_* by itself: a client id and its secret would turn on OAuth, which then refuses every request."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("SLACK_")}
+    for name in kept:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
 def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Sequence[Registering]) -> AsyncApp:
     """With a signing secret every HTTP request is checked; Socket Mode needs none."""
-    app = AsyncApp(
-        client=client,
-        signing_secret=signing_secret or "socket-mode-takes-no-requests",
-        request_verification_enabled=signing_secret is not None,
-    )
+    with _no_slack_environment():
+        app = AsyncApp(
+            client=client,
+            signing_secret=signing_secret or "socket-mode-takes-no-requests",
+            request_verification_enabled=signing_secret is not None,
+        )
     for clerk in clerks:
         clerk.register(app)
 
