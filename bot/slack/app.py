@@ -1,9 +1,7 @@
 """The Bolt app: our clerks on it, one error handler, and the answers of HTTP mode."""
 
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -14,6 +12,8 @@ from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.settings import hidden_slack_environment
 
 log = structlog.get_logger()
 EVENTS_PATH = "/slack/events"
@@ -26,21 +26,9 @@ class Registering(Protocol):
     def register(self, app: AsyncApp) -> None: ...
 
 
-@contextmanager
-def _no_slack_environment() -> Iterator[None]:
-    """Bolt reads SLACK_* by itself: a client id and its secret would turn on OAuth, which then refuses every request."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("SLACK_")}
-    for name in kept:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(kept)
-
-
 def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Sequence[Registering]) -> AsyncApp:
     """With a signing secret every HTTP request is checked; Socket Mode needs none."""
-    with _no_slack_environment():
+    with hidden_slack_environment():
         app = AsyncApp(
             client=client,
             signing_secret=signing_secret or "socket-mode-takes-no-requests",
