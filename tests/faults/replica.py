@@ -53,6 +53,11 @@ class Replica:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
+    async def stop(self) -> None:
+        """As an operator does; AssertionError where it, or what it had started, is still there after STOP_SECONDS."""
+        if self.is_alive:
+            await _stop(self.process)
+
     async def post(self, path: str, body: object, **headers: str) -> tuple[int, dict, dict]:
         """Status, JSON and headers of a POST to the incident endpoints."""
         async with (

@@ -9,7 +9,7 @@ from core.resolution import ResolutionId, State
 from tests.faults.replica import Replica
 from tests.faults.world import World, header_of
 
-LOOKS = 3
+LOOKS = 2
 BASH = "mcp__resolver__bash"
 RESTART_SHOP = "kubectl rollout restart deployment/checkout -n shop"
 RESTART_ORDERS = "kubectl rollout restart deployment/orders-api -n orders"
@@ -74,7 +74,7 @@ def once(line: str) -> Iterator[Turn]:
 
 
 async def test_two_that_were_approved_at_once_are_at_work_one_after_the_other(world: World):
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     world.model.script = lambda seen: list(once(RESTART_SHOP))[len(seen["messages"]) > 1]
     ids = [await asked(world, one, RESTART) for one in both]
     held = world.hold("PATCH", "/deployments/checkout", agent="kubectl")
@@ -99,7 +99,7 @@ async def test_two_that_were_approved_at_once_are_at_work_one_after_the_other(wo
 
 
 async def test_what_waited_says_why_it_does_not_run_where_the_first_left_the_object_otherwise(world: World):
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     first, second = [await asked(world, one, SCALE) for one in both]
     held = world.hold("PATCH", "/deployments/orders-api", agent="kubectl")
     await approve(world, both[0], first)
@@ -119,7 +119,7 @@ async def test_what_waited_says_why_it_does_not_run_where_the_first_left_the_obj
 
 async def test_a_line_approved_mid_run_holds_back_a_resolution_that_may_write_its_target(world: World):
     world.settings |= {"verify_seconds": 2.0}  # the first one heals nothing
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
 
     def script(seen: dict) -> Turn:
         line = RESTART_ORDERS if "orders-api" in str(seen["messages"][0]) else SCALE_ORDERS

@@ -16,14 +16,14 @@ from storage.database import connected
 from tests.faults.world import World
 
 AT_ONCE = 3
-MANY = 14
+MANY = 8
 
 
 @pytest.mark.timeout(300)
 async def test_many_resolutions_are_each_executed_by_exactly_one_of_two_replicas(world: World):
     world.settings |= {"agents_at_once": AT_ONCE, "lease_seconds": 60.0}
     world.model.script = look_once
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     async with asyncio.TaskGroup() as group:
         for number in range(MANY):
             body = {
@@ -56,7 +56,7 @@ async def test_many_resolutions_are_each_executed_by_exactly_one_of_two_replicas
 
 @pytest.mark.timeout(240)
 async def test_forty_approvals_at_once_over_two_replicas_and_two_doors_are_one_decision(world: World):
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     await world.ask("crashloop")
     card = await world.card("Approval needed")
     one = await world.the_only()

@@ -59,6 +59,11 @@ class World:
         await self.until(lambda: "slack_connected" in replica.log.read_text(), "connected to Slack")
         return replica
 
+    async def start_two(self) -> list[Replica]:
+        async with asyncio.TaskGroup() as group:
+            starting = [group.create_task(self.start()) for _ in range(2)]
+        return [one.result() for one in starting]
+
     def moment(self, recording: str, *, line: str) -> Moment:
         """For `start`: right before this is recorded, the first time after such a line was started."""
         return Moment(recording, line, str(self.folder / f"{recording}.reached"))
@@ -245,7 +250,11 @@ async def open_world(database_url: str, folder: Path, *, maker: Maker, **setting
             "verify_seconds": 20.0,
         }
         replicas = await using.enter_async_context(AsyncExitStack())
-        yield World(folder, maker, store, simulator, model, slack, values | settings, replicas)
+        world = World(folder, maker, store, simulator, model, slack, values | settings, replicas)
+        yield world
+        async with asyncio.TaskGroup() as group:
+            for one in world.started:
+                group.create_task(one.stop())
 
 
 def header_of(message: dict[str, Any]) -> str:
