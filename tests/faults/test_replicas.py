@@ -89,6 +89,25 @@ async def test_forty_approvals_at_once_over_two_replicas_and_two_doors_are_one_d
     await world.slack_tells_all()
 
 
+async def test_a_command_that_reaches_both_replicas_at_once_is_one_resolution(world: World):
+    await world.start_two()
+    await world.slack.command(world.ada, "/incident", "help")
+    (typed,) = world.slack.journal.deliveries("slash_commands")
+    again = typed.sent["payload"] | {
+        "text": "resolve investigation payments it is slow",
+        "trigger_id": "one.and.the.same",
+    }
+
+    async with asyncio.TaskGroup() as group:
+        delivered = [group.create_task(world.slack.sockets.deliver("slash_commands", again)) for _ in range(6)]
+
+    told = {one.result().payload["text"] for one in delivered}
+    one = await world.the_only()
+    (answer,) = told
+    assert one.resolution.id[:8] in answer
+    assert (await world.happened(one.resolution.id)).count(Happened.REQUESTED) == 1
+
+
 def look_once(body: dict) -> Turn:
     if len(body["messages"]) > 1:
         return Turn("Nothing to be seen.")
