@@ -68,12 +68,18 @@ class World:
         """For `start`: right before this is recorded, the first time after such a line was started."""
         return Moment(recording, line, str(self.folder / f"{recording}.reached"))
 
-    async def die(self) -> None:
-        """kill -9 of every replica that runs, and what one of them was sending to Slack may be found again at once."""
+    async def die(self, *, leases_end: bool = True) -> None:
+        """kill -9 of every replica that runs; what they held, and were sending to Slack, may be taken over at once.
+
+        That leases end by themselves is what test_freeze shows.
+        """
         for one in self.started:
             if one.is_alive:
                 await one.kill()
         await self.forget_senders()
+        if leases_end:
+            async with connected(self.store.engine) as connection:
+                await connection.execute(text("UPDATE resolution SET lease_until = now() WHERE lease_until > now()"))
 
     async def forget_senders(self) -> None:
         """Lets the leases of cards run out now, not in half a minute."""
