@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import anthropic
 
+from bot.administration import TABLES, tables_version, utc_now
 from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
 from bot.identities import cluster_state
 from bot.settings import Settings
 from bot.slack.connection import open_workspace
 from bot.slack.manifest import BOT_SCOPES
-from bot.wiring import TABLES, open_sources, tables_version, utc_now
+from bot.wiring import open_sources
 from core.errors import ResolverError
 from core.grants import Enforcement
 from core.resolution import ActionType, Request
@@ -131,6 +132,9 @@ async def _model(settings: Settings) -> list[Finding]:
         base_url=settings.anthropic_base_url,
         max_retries=1,
         timeout=15.0,
+        http_client=anthropic.DefaultAsyncHttpxClient(
+            proxy=settings.proxy_for(settings.anthropic_base_url), trust_env=False
+        ),
     )
     async with client:
         return [await _answer(client, model) for model in (settings.haiku_model, settings.sonnet_model)]
