@@ -1,11 +1,14 @@
 """What undoes by itself is what the policy names, and nothing where it names nothing."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from bot import work
 from bot.demo.model.server import Fault, Turn
+from core.agent.profiles import agent_profiles
 from core.history import Happened
 from core.resolution import State
 from tests.scenario.conftest import Play, playing
@@ -111,3 +114,34 @@ async def test_a_rollback_whose_snapshot_needs_another_key_ends_at_once_and_work
             await connection.execute(text("UPDATE snapshot_entry SET key_id = substr(key_id, 2)"))
         status, told = await play.post(f"{BASE}/rollback", {"snapshot_id": seen.resolution.snapshot_id})
         assert (status, told["success"]) == (200, True)
+
+
+@pytest.mark.parametrize(("causes", "end"), [("[timeout]", State.ROLLED_BACK), ("[error, worse]", State.FAILED)])
+async def test_a_run_that_takes_too_long_undoes_its_change_only_where_the_policy_names_timeouts(
+    database_url, tmp_path, monkeypatch, causes, end
+):
+    monkeypatch.setattr(work, "agent_profiles", partial(agent_profiles, wall_clock_seconds=8.0))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"version: 1\nexecution:\n  auto_rollback: true\n  undo_when: {causes}\n")
+    async with playing(database_url, policy=policy) as play:
+        id_ = await restarted_and_thinking(play)
+
+        seen = await play.until_state(id_, end)
+
+        assert "Stopped after 8 s" in seen.resolution.summary
+        entries = await play.stage.assembled.intake._store.entries(id_)
+        assert (Happened.EVIDENCE_KEPT in [one.entry.what for one in entries]) is (end is State.ROLLED_BACK)
+
+
+async def test_a_fix_that_makes_it_worse_is_left_where_the_policy_does_not_name_that(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nexecution:\n  auto_rollback: true\n  undo_when: [error, timeout]\n")
+    async with playing(database_url, policy=policy, verify_seconds=4.0) as play:
+        await play.ask("failing-fix")
+        await play.click(await play.card("Approval needed"), "approve")
+
+        seen = await play.until_state((await play.newest()).resolution.id, State.FAILED, seconds=40)
+
+        assert "Not healthy after the change (worse)" in seen.resolution.summary
+        entries = await play.stage.assembled.intake._store.entries(seen.resolution.id)
+        assert Happened.EVIDENCE_KEPT not in [one.entry.what for one in entries]
