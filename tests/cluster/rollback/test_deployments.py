@@ -40,26 +40,35 @@ async def pod_hashes(story: Story) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "values"),
     [
-        ("set", "image", "deployment/web", f"web={objects.NEXT_IMAGE}"),
-        ("set", "env", "deployment/web", "LEVEL=debug"),
-        ("set", "resources", "deployment/web", "--limits=memory=64Mi"),
+        (
+            ("set", "image", "deployment/web", f"web={objects.NEXT_IMAGE}"),
+            f"image {objects.NEXT_IMAGE} → {objects.GOOD_IMAGE}",
+        ),
+        (("set", "env", "deployment/web", "LEVEL=debug"), "env LEVEL debug → (none)"),
+        (
+            ("set", "resources", "deployment/web", "--limits=memory=64Mi"),
+            'resources.limits {"memory": "64Mi"} → (none)',
+        ),
     ],
     ids=["image", "env", "resources"],
 )
 async def test_rb_01_what_was_set_goes_back_and_the_old_replica_set_carries_the_pods(
-    line: tuple[str, ...], web: Resource, story: Story
+    line: tuple[str, ...], values: str, web: Resource, story: Story
 ):
     first, hashes = await story.live(web), await pod_hashes(story)
     await acts.act(story, web, line=line)
     changed = await waiting.workload_when(story.cluster, web, lambda one: len(one.pods) == 2 and not one.is_failing)
     assert changed is not None
+    preview = (await story.undo(is_dry_run=True)).steps[0]
 
     undone = await acts.step(story)
 
     live = await story.live(web)
     assert undone.status == "success"
+    assert preview.sentence == f"{web} would be put back as it was: {values}."
+    assert undone.values == values
     assert meaning(live) == meaning(first)
     await waiting.ready_workload(story.cluster, web)
     await waiting.eventually(lambda: pod_hashes(story), lambda seen: seen == hashes)
