@@ -131,7 +131,7 @@ class Undoing:
     async def _tell(self, resolution: Resolution, report: UndoReport) -> None:
         steps = [{"command": one.command, "status": one.status, "sentence": one.sentence} for one in report.steps]
         to, what, summary = (
-            (State.ROLLED_BACK, Happened.ROLLED_BACK, "What was changed has been put back.")
+            (State.ROLLED_BACK, Happened.ROLLED_BACK, _put_back(report))
             if report.is_success
             else (State.ROLLBACK_FAILED, Happened.ROLLBACK_FAILED, f"Not everything was put back: {report.errors[0]}")
         )
@@ -207,3 +207,9 @@ def _permit(overview: Overview, rules: tuple[PermitRule, ...], *, level: RiskLev
         ends_at=overview.resolution.updated_at,
         policy_version=first.permit.policy_version if first else "default",
     )
+
+
+def _put_back(report: UndoReport) -> str:
+    if any(step.status == "success" for step in report.steps):
+        return "What was changed has been put back."
+    return " ".join(["Nothing was left to put back:", *(step.sentence for step in report.steps[:1])])

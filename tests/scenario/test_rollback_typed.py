@@ -161,3 +161,16 @@ async def test_a_member_who_is_no_approver_may_undo_its_own_change(database_url)
 
         await play.until_state(id_, State.ROLLED_BACK)
         assert replicas(play) == 2
+
+
+async def test_where_controllers_have_replaced_everything_the_end_does_not_claim_to_have_put_back(play):
+    await play.ask("crashloop")
+    await play.click(await play.card("Approval needed"), "approve")
+    card = await play.card("Resolved")
+    resolution = (await play.newest()).resolution
+
+    await play.slack.say(play.ada, f"<@{play.slack.bot_user_id}> rollback", thread_ts=card["ts"])
+
+    assert "Nothing was left to put back: Pod shop/" in await play.thread_with(card, "Rolled back:")
+    ended = await play.until_state(resolution.id, State.ROLLED_BACK)
+    assert "has been put back" not in ended.resolution.summary
