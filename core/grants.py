@@ -1,7 +1,7 @@
 """Grants: what one execution may use in the cluster, issued for its approval and gone at its end."""
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,7 @@ from core.errors import NotAllowedError, ResolverError
 from core.permit import Permit, PermittedLine
 from core.ports import CommandResult
 from core.resolution import ApprovalId, State
+from core.snapshot import Touched
 
 
 class Commands(Protocol):
@@ -45,14 +46,18 @@ class Grants(Protocol):
     async def revoke(self, approval_id: ApprovalId) -> None:
         """The next request with the credential is refused. Nothing happens where there is none."""
 
-    def check_line(self, line: PermittedLine) -> None:
-        """NotAllowedError where no credential could be held to this line, whoever approves it."""
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
+        """The line as people are asked about it, with the values that its credential will be held to.
+
+        `touched` is what it would do by a dry run. NotAllowedError where no credential could be held to it, whoever
+        approves it.
+        """
 
 
 class Enforcement(enum.Enum):
     """Who holds an execution to its permit beside the gate. The value is how people are told."""
 
-    VALUES = "the API server holds every execution to its approval: names, verbs, images and replica counts"
+    VALUES = "the API server holds every execution to its approval: names, verbs and the values it writes"
     NAMES = "the API server holds every execution to the approved names and verbs, not to the values it writes"
     READY_MADE = "changes run with a ready-made identity: the API server knows its kinds and namespaces, no approval"
     ONE_IDENTITY = "one identity does everything: no approval is enforced by the API server, only by the gate"
@@ -74,8 +79,9 @@ class ReadyMade:
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:  # noqa: ARG002
         """It is held to nothing, so nothing is refused."""
+        return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,7 @@ class NoGrants:
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:  # noqa: ARG002
         raise NotAllowedError(f"No credential is issued here for {line.line}")
 
 

@@ -1,11 +1,13 @@
 """Grants in memory: who was issued what, in order, and what was taken away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.errors import ResolverError
 from core.grants import Commands, Grant
 from core.permit import PermittedLine
 from core.resolution import ApprovalId
+from core.snapshot import Touched
 
 
 @dataclass
@@ -24,9 +26,10 @@ class FakeGrants:
             raise self.refusal
         return Grant(approval_id, self.commands)
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
         if self.unheld is not None:
             raise self.unheld
+        return line
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         self.told.append(f"revoked {approval_id}")
