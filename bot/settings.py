@@ -1,11 +1,16 @@
 """The settings: the only reader of the environment. README's table is compared with this file by a test."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # documented in its source only
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
@@ -72,6 +77,18 @@ class Settings(BaseSettings):
     neo4j_user: str = Field("neo4j", alias="NEO4J_USER", description="its user")
     neo4j_password: SecretStr | None = Field(None, alias="NEO4J_PASSWORD", description="its password")
 
+    https_proxy: str | None = Field(
+        None,
+        alias="HTTPS_PROXY",
+        validation_alias=AliasChoices("HTTPS_PROXY", "https_proxy"),
+        description="proxy to https:// addresses; to the cluster the kubeconfig's `proxy-url` counts",
+    )
+    no_proxy: str = Field(
+        "",
+        alias="NO_PROXY",
+        validation_alias=AliasChoices("NO_PROXY", "no_proxy"),
+        description="hosts that are reached without it; this machine always is",
+    )
     host: str = Field("127.0.0.1", alias=PREFIX + "HOST", description="address the REST server listens on")
     port: int = Field(8084, alias=PREFIX + "PORT", ge=0, le=65535, description="its port")
     data: Path = Field(
@@ -161,6 +178,14 @@ class Settings(BaseSettings):
         """Whether changes run with a credential per approval, and never with anything else."""
         return self.issuer_kubeconfig is not None or self.issuer_url is not None
 
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy on the way to an https:// address; None for this machine and for what NO_PROXY lists."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme != "https" or _is_this_machine(host):
+            return None
+        return None if proxy_bypass_environment(host, {"no": self.no_proxy}) else self.https_proxy
+
     @property
     def programs(self) -> frozenset[str]:
         """What an agent's line may begin with here."""
@@ -169,6 +194,32 @@ class Settings(BaseSettings):
     @property
     def approver_names(self) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.approvers.split(",") if part.strip())
+
+
+def forget_proxies() -> None:
+    """Slack's SDK takes any proxy of the environment, whatever NO_PROXY says and even towards this machine."""
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        os.environ.pop(name, None)  # noqa: TID251  the one module that knows the environment
+
+
+@contextmanager
+def hidden_slack_environment() -> Iterator[None]:
+    """Bolt reads SLACK_* by itself: a client id and secret would turn on OAuth, which refuses all requests."""
+    environment = os.environ  # noqa: TID251  the one module that knows the environment
+    kept = {name: value for name, value in environment.items() if name.startswith("SLACK_")}
+    for name in kept:
+        del environment[name]
+    try:
+        yield
+    finally:
+        environment.update(kept)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Isolated(Settings):
@@ -200,7 +251,7 @@ def settings_from(values: dict[str, object]) -> Settings:
 
 def issuer_environment(settings: Settings, *, database_url: str) -> dict[str, str]:
     """What the issuer's process is started with: this process's own, without anything secret but the database."""
-    given = {str(field.alias) for field in Settings.model_fields.values()}
+    given = {str(field.alias) for field in Settings.model_fields.values()} - {"HTTPS_PROXY", "NO_PROXY"}
     passed_on = {name: value for name, value in os.environ.items() if name not in given}  # noqa: TID251  here is where
     kubeconfig = settings.issuer_kubeconfig or settings.kubeconfig
     own = {"DATABASE_URL": database_url, PREFIX + "LOG": settings.log, PREFIX + "DATA": str(settings.data)}

@@ -75,9 +75,16 @@ async def open_flow(
     key = settings.anthropic_api_key.get_secret_value() if settings.anthropic_api_key else ""
     async with AsyncExitStack() as using:
         gateway = await using.enter_async_context(
-            open_gateway(upstream=settings.anthropic_base_url, key=key, budget=budget)
+            open_gateway(
+                upstream=settings.anthropic_base_url,
+                key=key,
+                budget=budget,
+                proxy=settings.proxy_for(settings.anthropic_base_url),
+            )
         )
-        platform = await using.enter_async_context(open_platform(settings.platform_url))
+        platform = await using.enter_async_context(
+            open_platform(settings.platform_url, proxy=settings.proxy_for(settings.platform_url or ""))
+        )
         gatherer = ContextGatherer(
             [KubernetesSource(ways.reader, clock=surroundings.clock), *platform, graph],
             seconds_per_source=settings.source_seconds,

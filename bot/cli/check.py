@@ -131,6 +131,9 @@ async def _model(settings: Settings) -> list[Finding]:
         base_url=settings.anthropic_base_url,
         max_retries=1,
         timeout=15.0,
+        http_client=anthropic.DefaultAsyncHttpxClient(
+            proxy=settings.proxy_for(settings.anthropic_base_url), trust_env=False
+        ),
     )
     async with client:
         return [await _answer(client, model) for model in (settings.haiku_model, settings.sonnet_model)]

@@ -15,7 +15,7 @@ from bot.demo.play import Stage, Wanted, open_stage
 from bot.demo.slack.local_slack import LocalSlack
 from bot.demo.slack.page import PageError, build_page
 from bot.service import stop_on_signals
-from bot.settings import load_settings
+from bot.settings import forget_proxies, load_settings
 from bot.slack.thread import END_WORDS
 from core.errors import InvalidInputError, ResolverError, UnavailableError
 from core.overview import Overview
@@ -58,11 +58,14 @@ def _wanted(given: argparse.Namespace) -> Wanted:
     if kubeconfig is not None and not kubeconfig.is_file():
         raise InvalidInputError(f"--kubeconfig: there is no file {kubeconfig}.")
     page = None if given.headless or given.real_slack else demo_page()
+    real = load_settings() if needs_environment else None
+    if not given.real_slack or (real and real.proxy_for(real.slack_api_url) is None):
+        forget_proxies()
     return Wanted(
         port=0 if given.headless else given.port,
         slack_port=0 if given.headless else given.slack_port,
         page=page,
-        real=load_settings() if needs_environment else None,
+        real=real,
         has_real_model=given.real_model,
         has_real_slack=given.real_slack,
         kubeconfig=kubeconfig,

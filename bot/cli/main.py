@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from bot.cli import administration, assess, check, demo, issuer, serve
 from bot.cli.logs import configure_logs
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, forget_proxies, load_settings
 from core.errors import ResolverError, first_of
 
 Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
@@ -108,6 +108,8 @@ async def _assess(given: argparse.Namespace) -> int:
 def _with_settings(command: Command) -> Callable[[argparse.Namespace], Awaitable[int]]:
     async def with_settings(given: argparse.Namespace) -> int:
         settings = load_settings()
+        if settings.proxy_for(settings.slack_api_url) is None:
+            forget_proxies()
         configure_logs(settings.log)
         return await command(settings, given)
 

@@ -156,6 +156,8 @@ def _model(wanted: Wanted, url: str | None) -> dict[str, object]:
     return {
         "anthropic_api_key": wanted.real.anthropic_api_key,
         "anthropic_base_url": wanted.real.anthropic_base_url,
+        "https_proxy": wanted.real.https_proxy,
+        "no_proxy": wanted.real.no_proxy,
         "haiku_model": wanted.real.haiku_model,
         "sonnet_model": wanted.real.sonnet_model,
     }
@@ -180,6 +182,8 @@ def _slack(wanted: Wanted, slack: LocalSlack | None) -> dict[str, object]:
         "slack_bot_token": real.slack_bot_token,
         "slack_app_token": real.slack_app_token,
         "slack_api_url": real.slack_api_url,
+        "https_proxy": real.https_proxy,
+        "no_proxy": real.no_proxy,
         "slack_channel": real.slack_channel,
         "approvers": real.approvers or "channel",
     }

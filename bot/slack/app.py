@@ -13,6 +13,8 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.settings import hidden_slack_environment
+
 log = structlog.get_logger()
 EVENTS_PATH = "/slack/events"
 _TIME = re.compile(r"[0-9]{1,12}")
@@ -26,11 +28,12 @@ class Registering(Protocol):
 
 def slack_app(client: AsyncWebClient, *, signing_secret: str | None, clerks: Sequence[Registering]) -> AsyncApp:
     """With a signing secret every HTTP request is checked; Socket Mode needs none."""
-    app = AsyncApp(
-        client=client,
-        signing_secret=signing_secret or "socket-mode-takes-no-requests",
-        request_verification_enabled=signing_secret is not None,
-    )
+    with hidden_slack_environment():
+        app = AsyncApp(
+            client=client,
+            signing_secret=signing_secret or "socket-mode-takes-no-requests",
+            request_verification_enabled=signing_secret is not None,
+        )
     for clerk in clerks:
         clerk.register(app)
 

@@ -199,10 +199,12 @@ def _problem(status: HTTPStatus, kind: str, message: str) -> web.Response:
 
 
 @asynccontextmanager
-async def open_gateway(*, upstream: str, key: str, budget: TokenBudgetManager) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    *, upstream: str, key: str, budget: TokenBudgetManager, proxy: str | None = None
+) -> AsyncIterator[Gateway]:
     """Listens on a free loopback port until left."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy) as session:
         gateway = Gateway(session, upstream=upstream, key=key, budget=budget)
         runner = web.AppRunner(gateway.app(), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await runner.setup()

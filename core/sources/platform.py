@@ -77,7 +77,7 @@ class PlatformSource:
 
 
 @asynccontextmanager
-async def open_platform(url: str | None) -> AsyncIterator[tuple[PlatformSource, ...]]:
+async def open_platform(url: str | None, *, proxy: str | None = None) -> AsyncIterator[tuple[PlatformSource, ...]]:
     """The six sources; all off without a URL. InvalidInputError where it is no http(s) address."""
     if url is None:
         yield _sources(None)
@@ -92,7 +92,7 @@ async def open_platform(url: str | None) -> AsyncIterator[tuple[PlatformSource, 
             "PLATFORM_URL must be an http:// or https:// address without a query.", field="PLATFORM_URL"
         )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), proxy=proxy) as session:
         yield _sources(PlatformClient(session, url))
 
 

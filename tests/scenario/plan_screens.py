@@ -10,11 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from playwright.async_api import Page
-from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.demo.slack.server import open_local_slack
-from bot.slack.buttons import Signer
-from bot.slack.cards import Rendering, resolution_card
+from bot.slack.cards import Card, resolution_card
 from core.overview import Overview
 from core.permit import PermittedLine
 from core.resolution import State
@@ -22,7 +19,7 @@ from core.risk_levels import RiskLevel
 from storage.embedded import open_embedded
 from tests.scenario.browser import chromium, open_browser, page_folder
 from tests.scenario.conftest import playing
-from tests.scenario.screens import DEPLOYMENT, FOLDER, NOW, _draw, example
+from tests.scenario.screens import DEPLOYMENT, FOLDER, NOW, RENDERING, draw, example
 
 TARGET = replace(DEPLOYMENT, uid="9c0f1f6e-4a52-4c3b-8f21-0f1f0a9d1c11")
 WHY = "orders-api 5.0.2 leaks connections and is at its limit with two replicas; 5.0.1 ran well with four."
@@ -74,22 +71,16 @@ def planned(state: State, *, revision: int = 1) -> Overview:
     return replace(found, resolution=resolution, approvals=(replace(approval, permit=permit),), commands=commands)
 
 
-async def draw_plans(page: Page, folder: Path) -> None:
-    rendering = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
+def plans() -> dict[str, Card]:
     waiting = planned(State.AWAITING_APPROVAL)
-    pictures = {
+    shown = {
         "planning": replace(example(State.GATHERING), assessment=waiting.assessment),
         "plan": waiting,
         "plan-revised": planned(State.AWAITING_APPROVAL, revision=2),
         "plan-running": planned(State.EXECUTING),
         "plan-stopped": planned(State.FAILED),
     }
-    async with open_local_slack(page=folder, app_name="Incident Resolver") as slack:
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
-        await page.goto(slack.page_url)
-        for name, overview in pictures.items():
-            card = resolution_card(overview, rendering)
-            await _draw(page, client, slack.channel_id, card, name=f"card-{name}")
+    return {f"card-{name}": resolution_card(overview, RENDERING) for name, overview in shown.items()}
 
 
 async def draw_plan_page(page: Page, folder: Path, url: str) -> None:
@@ -113,7 +104,7 @@ async def draw_plan_page(page: Page, folder: Path, url: str) -> None:
 async def main(url: str) -> None:
     executable, folder = chromium(), page_folder()
     async with open_browser(executable, height=1_400) as page:
-        await draw_plans(page, folder)
+        await draw(page, folder, plans())
     async with open_browser(executable, height=1_400) as page:
         await draw_plan_page(page, folder, url)
 

@@ -33,6 +33,7 @@ from storage.embedded import open_embedded
 from tests.scenario.browser import chromium, open_browser, page_folder
 from tests.scenario.conftest import playing
 
+RENDERING = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screens"
 NOW = datetime(2026, 3, 1, 3, 7, tzinfo=UTC)
 ADA = Person("slack:T1/U1", "ada")
@@ -118,16 +119,12 @@ def example(state: State) -> Overview:
     )
 
 
-async def draw_cards(page: Page, folder: Path) -> None:
-    rendering = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
-    async with open_local_slack(page=folder, app_name="Incident Resolver") as slack:
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
-        await page.goto(slack.page_url)
-        pictures = [(state.value, example(state)) for state in State]
-        waiting = example(State.AWAITING_APPROVAL)
-        pictures.append(("paused", replace(waiting, pause=Pause(ADA, "the database is being moved", NOW))))
-        for name, overview in pictures:
-            await _draw(page, client, slack.channel_id, resolution_card(overview, rendering), name=f"card-{name}")
+def cards() -> dict[str, Card]:
+    paused = Pause(ADA, "the database is being moved", NOW)
+    shown = {state.value: example(state) for state in State}
+    shown["paused"] = replace(example(State.AWAITING_APPROVAL), pause=paused)
+    shown["paused-ended"] = replace(example(State.COMPLETED), pause=paused)
+    return {f"card-{name}": resolution_card(overview, RENDERING) for name, overview in shown.items()}
 
 
 def question(state: ApprovalState) -> Overview:
@@ -166,28 +163,26 @@ def _with_question(overview: Overview, line: PermittedLine, state: ApprovalState
     return replace(overview, approvals=(first, asked))
 
 
-async def draw_questions(page: Page, folder: Path) -> None:
-    rendering = Rendering(Signer(bytes(32)), ("U0ADAONCAL",))
-    pictures = [
-        ("question", question(ApprovalState.PENDING)),
-        ("question-small", small_question()),
-        ("question-rejected", question(ApprovalState.REJECTED)),
-    ]
+def questions() -> dict[str, Card]:
+    asked = {
+        "question": question(ApprovalState.PENDING),
+        "question-small": small_question(),
+        "question-rejected": question(ApprovalState.REJECTED),
+    }
+    drawn = {name: question_card(overview, overview.approvals[-1], RENDERING) for name, overview in asked.items()}
+    return drawn | {"card-waiting": resolution_card(asked["question"], RENDERING)}
+
+
+async def draw(page: Page, folder: Path, pictures: dict[str, Card]) -> None:
+    """Each card as the local Slack's page shows it, in FOLDER by its name."""
     async with open_local_slack(page=folder, app_name="Incident Resolver") as slack:
         client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url)
         await page.goto(slack.page_url)
-        for name, overview in pictures:
-            card = question_card(overview, overview.approvals[-1], rendering)
-            await _draw(page, client, slack.channel_id, card, name=name)
-        card = resolution_card(question(ApprovalState.PENDING), rendering)
-        await _draw(page, client, slack.channel_id, card, name="card-waiting")
-
-
-async def _draw(page: Page, client: AsyncWebClient, channel: str, card: Card, *, name: str) -> None:
-    sent = await client.chat_postMessage(channel=channel, text=card.text, blocks=card.blocks)
-    message = page.locator(f'[data-ts="{sent["ts"]}"]')
-    await message.wait_for()
-    await message.screenshot(path=FOLDER / f"{name}.png")
+        for name, card in pictures.items():
+            sent = await client.chat_postMessage(channel=slack.channel_id, text=card.text, blocks=card.blocks)
+            message = page.locator(f'[data-ts="{sent["ts"]}"]')
+            await message.wait_for()
+            await message.screenshot(path=FOLDER / f"{name}.png")
 
 
 async def draw_page(page: Page, folder: Path, url: str) -> None:
@@ -223,8 +218,7 @@ async def main(url: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     executable, folder = chromium(), page_folder()
     async with open_browser(executable, height=1_200) as page:
-        await draw_cards(page, folder)
-        await draw_questions(page, folder)
+        await draw(page, folder, cards() | questions())
     async with open_browser(executable) as page:
         await draw_page(page, folder, url)
 

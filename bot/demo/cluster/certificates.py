@@ -19,17 +19,17 @@ def server_certificate(now: datetime.datetime) -> tuple[bytes, ssl.SSLContext]:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "simulator-ca")])
     ca = (
-        _builder(ca_name, ca_name, ca_key.public_key(), now)
+        certificate_builder(ca_name, ca_name, ca_key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_usage(is_ca=True), critical=True)
+        .add_extension(key_usage(is_ca=True), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     own = (
-        _builder(name, ca_name, key.public_key(), now)
+        certificate_builder(name, ca_name, key.public_key(), now)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .add_extension(_usage(is_ca=False), critical=True)
+        .add_extension(key_usage(is_ca=False), critical=True)
         .sign(ca_key, hashes.SHA256())
     )
     plain = key.private_bytes(
@@ -44,9 +44,10 @@ def server_certificate(now: datetime.datetime) -> tuple[bytes, ssl.SSLContext]:
     return ca.public_bytes(serialization.Encoding.PEM), context
 
 
-def _builder(
+def certificate_builder(
     name: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime.datetime
 ) -> x509.CertificateBuilder:
+    """Valid from a day ago for thirty more."""
     return (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -59,7 +60,8 @@ def _builder(
     )
 
 
-def _usage(*, is_ca: bool) -> x509.KeyUsage:
+def key_usage(*, is_ca: bool) -> x509.KeyUsage:
+    """Signs what it must, and certificates only as a CA."""
     return x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,

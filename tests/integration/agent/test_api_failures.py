@@ -67,19 +67,36 @@ async def silent(request: web.Request) -> web.StreamResponse:
 
 
 @asynccontextmanager
-async def agents(handler: Handler, ledger: MemoryLedger) -> AsyncIterator[ClaudeAgents]:
+async def agents(
+    handler: Handler, ledger: MemoryLedger, *, is_behind_proxy: bool = False
+) -> AsyncIterator[ClaudeAgents]:
     app = web.Application()
     app.router.add_post("/v1/messages", handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, handler_cancellation=True)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        upstream = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        upstream, proxy = ("http://models.invalid", url) if is_behind_proxy else (url, None)
         budget = TokenBudgetManager(ledger=ledger)
-        async with open_gateway(upstream=upstream, key="k", budget=budget) as gateway:
+        async with open_gateway(upstream=upstream, key="k", budget=budget, proxy=proxy) as gateway:
             yield ClaudeAgents(gateway)
     finally:
         await runner.cleanup()
+
+
+async def test_a_proxy_carries_what_the_agent_asks_the_messages_api(tmp_path):
+    asked = []
+
+    async def proxy(request):
+        asked.append(str(request.url))
+        return web.Response(status=403)
+
+    async with agents(proxy, MemoryLedger(), is_behind_proxy=True) as runner:
+        outcome = await runner.run(task(tmp_path, wall_clock_seconds=60), RecordingToolbox())
+
+    assert "may not use this model (403)" in outcome.output
+    assert set(asked) == {"http://models.invalid/v1/messages"}
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,12 @@ async def told():
     return []
 
 
+@pytest.fixture(autouse=True)
+def environment(request, monkeypatch):
+    for name in getattr(request, "param", ()):
+        monkeypatch.setenv(name, "of-another-app")
+
+
 @pytest.fixture
 async def requests(slack, client, told):
     """The way to a Bolt app that checks signatures; events, commands and clicks are all recorded."""
@@ -64,6 +70,10 @@ async def until(condition):
 COMMAND = {"command": "/incident", "text": "help", "user_id": "U0ADAONCAL", "team_id": "T0LOCAL01"}
 
 
+OAUTH = ("SLACK_CLIENT_ID", "SLACK_CLIENT_SECRET")
+
+
+@pytest.mark.parametrize("environment", [(), OAUTH, (*OAUTH, "SLACK_BOT_TOKEN")], indirect=True, ids=" ".join)
 async def test_commands_clicks_and_events_arrive_with_signatures_that_bolt_accepts(slack, client, requests, told):
     ada = slack.people["ada"]
     sent = await client.chat_postMessage(channel=slack.channel_id, text="x", blocks=[BUTTONS])

@@ -1,0 +1,28 @@
+"""Settings: which way leads out of this machine."""
+
+import pytest
+
+from bot.settings import settings_from
+
+PROXY = "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://api.anthropic.com", PROXY),
+        ("https://slack.com/api/", PROXY),
+        ("https://platform.sre.example:8443/x", None),
+        ("https://sre.example", None),
+        ("http://platform.sre.svc", None),
+        ("https://127.0.0.1:8443", None),
+        ("https://[::1]/", None),
+        ("https://localhost", None),
+        ("", None),
+    ],
+)
+def test_the_proxy_is_for_https_beyond_this_machine_and_not_for_what_no_proxy_lists(url, proxy):
+    settings = settings_from({"HTTPS_PROXY": PROXY, "NO_PROXY": "other.example,.sre.example"})
+
+    assert settings.proxy_for(url) == proxy
+    assert settings_from({}).proxy_for(url) is None
