@@ -18,6 +18,7 @@ from core.permit import PermittedLine
 from core.ports import Clock, CommandResult
 from core.resolution import ApprovalId
 from core.rights import held_line
+from core.risk_levels import RiskLevel
 from core.snapshot import Touched
 
 SECONDS = 15.0
@@ -83,7 +84,7 @@ class IssuerClient:
     runner: Runner
     clock: Clock
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:  # noqa: ARG002  the approval says it all
         token = _token(await self._ask("issue", approval_id))
         return Grant(approval_id, GrantedCommands(self, approval_id, token))
 

@@ -7,6 +7,7 @@ from core.errors import ResolverError
 from core.grants import Commands, Grant
 from core.permit import PermittedLine
 from core.resolution import ApprovalId
+from core.risk_levels import RiskLevel
 from core.snapshot import Touched
 
 
@@ -20,7 +21,7 @@ class FakeGrants:
     unheld: ResolverError | None = None
     told: list[str] = field(default_factory=list)
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:
         self.told.append(f"issued {approval_id}")
         if self.refusal is not None:
             raise self.refusal

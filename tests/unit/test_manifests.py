@@ -177,3 +177,31 @@ def test_what_the_service_s_own_account_may_do_is_reading():
     held = triples(read("reader-cluster-role"))
 
     assert {verb for _, _, verb in held} == {"get", "list", "watch"}
+
+
+LEVELS = ("medium", "high", "critical")
+
+
+def test_each_ready_made_role_is_bound_to_its_own_level_and_those_above():
+    for number, level in enumerate(LEVELS):
+        bound = {one["name"] for one in read(f"{level}-changer-role-binding")["subjects"]}
+
+        assert bound == {f"incident-resolver-{one}-changer" for one in LEVELS[number:]}
+        assert read(f"{level}-changer-service-account")["metadata"]["name"] in bound
+
+
+def test_no_ready_made_role_repeats_another_scales_below_high_or_deletes_more_than_pods_below_critical():
+    held = {level: triples(read(f"{level}-changer-cluster-role")) for level in LEVELS}
+    shared = {("batch", "cronjobs", "get"), ("batch", "cronjobs", "list")}
+
+    assert (held["medium"] & held["high"]) | (held["high"] & held["critical"]) == set()
+    assert held["medium"] & held["critical"] == shared
+    assert not any("scale" in resource or "autoscaler" in resource for _, resource, _ in held["medium"])
+    assert {(one, verb) for _, one, verb in held["medium"] | held["high"] if verb == "delete"} == {("pods", "delete")}
+    assert not {group for each in held.values() for group, _, _ in each} - {
+        "",
+        "apps",
+        "autoscaling",
+        "batch",
+        "policy",
+    }
