@@ -197,6 +197,36 @@ async def test_the_same_command_with_other_values_is_refused(
         assert told.startswith("ok"), told
 
 
+def together(one: object, other: object) -> object:
+    """Both strategic merge patches in one; lists of named items by name."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {**one, **{key: together(one[key], value) if key in one else value for key, value in other.items()}}
+    if isinstance(one, list) and isinstance(other, list):
+        named = {item["name"]: item for item in one}
+        added = {item["name"]: together(named[item["name"]], item) if item["name"] in named else item for item in other}
+        return list((named | added).values())
+    return other
+
+
+async def test_nothing_rides_along_with_what_was_approved_in_the_same_request(
+    cluster: KubernetesCluster, issuer: GrantIssuer, stocked: str, approval: str, tmp_path: Path
+):
+    line = "kubectl set resources deploy/web --limits=cpu=200m"
+    target = Resource("Deployment", "web", stocked, "apps/v1")
+    approved = container(resources={"limits": {"cpu": "200m"}})
+    reordered = container(
+        env=[{"name": "MODE", "value": "old"}, PASSWORD],
+        **{"$setElementOrder/env": [{"name": "MODE"}, {"name": "DB_PASSWORD"}]},
+    )
+    async with granted_line(issuer, cluster, line, stocked, approval=approval, folder=tmp_path) as granted:
+        await assert_refused(granted, target, reordered)
+        for change in (*OTHERS_OF_AN_OBJECT, *OTHERS_OF_A_WORKLOAD):
+            await assert_refused(granted, target, together(approved, change))
+
+        path = KINDS_BY_NAME["Deployment"].path(stocked, "web")
+        assert await granted.status_of_patch(path, approved) == 200
+
+
 MANIFEST = """\
 apiVersion: v1
 kind: ConfigMap

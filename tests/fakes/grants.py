@@ -1,11 +1,11 @@
 """Grants in memory: who was issued what, in order, and what was taken away."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.errors import ResolverError
 from core.grants import Commands, Grant
-from core.permit import PermittedLine
+from core.permit import PermittedLine, Write
 from core.resolution import ApprovalId
 from core.risk_levels import RiskLevel
 from core.snapshot import Touched
@@ -30,7 +30,7 @@ class FakeGrants:
     def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
         if self.unheld is not None:
             raise self.unheld
-        return line
+        return replace(line, writes=tuple(Write(one.target, "whole", "as tried") for one in touched))
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         self.told.append(f"revoked {approval_id}")
