@@ -261,6 +261,8 @@ async def _answer_question(tx: Transaction, question: Approval, resolution: Reso
     """Ends a question mid-run; the run goes on in its own process, which looks for the answer."""
     if resolution.state is not State.EXECUTING or resolution.interrupt_by is not None:
         raise StaleError("The run that asked is over; nothing was run. Ask again.")
+    if answer.is_approval:
+        await questions.check_alone(tx, question)
     state = ApprovalState.APPROVED if answer.is_approval else ApprovalState.REJECTED
     await questions.end(tx, question, state=state, by=answer.by, reason=answer.reason)
 

@@ -278,7 +278,7 @@ class Transaction(Protocol):
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
         """Those of the resolutions that execute, verify or roll back now, without the one named.
 
-        With the lines that were approved mid-run.
+        With the lines that were approved mid-run. Locks as `agents_at_work` does.
         """
 
     async def postpone(self, resolution: Resolution, *, seconds: float) -> None:

@@ -87,9 +87,6 @@ class Questions:
             now = await tx.now()
             deadline = now + timedelta(seconds=seconds)
             permit = replace(self.permit, rules=(), lines=(line,), highest_risk=level, ends_at=deadline)
-            for other in await tx.permits_at_work(self.resolution.id):
-                if permit.shares_target(other):
-                    raise StaleError("Another resolution is at work on the same object; try again when it has ended.")
             approval = Approval(
                 id=ApprovalId(self.asking.new_id()),
                 resolution_id=self.resolution.id,
@@ -99,6 +96,7 @@ class Questions:
                 asked_at=now,
                 deadline=deadline,
             )
+            await check_alone(tx, approval)
             if not await tx.add_question(self.resolution, approval):
                 raise LeaseLostError("This run may ask nothing any more: it was stopped, or another worker took it.")
             facts = {"line": redact(line.line)[:2_000], "level": level.value, "why": why, **_named(approval)}
@@ -117,6 +115,13 @@ class Questions:
             if locked is not None and locked.state is ApprovalState.PENDING and await tx.now() >= locked.deadline:
                 await end(tx, locked, state=ApprovalState.EXPIRED, by=None, reason="nobody answered")
         return None
+
+
+async def check_alone(tx: Transaction, question: Approval) -> None:
+    """StaleError where another resolution is at work on a target; nobody starts on one until the transaction ends."""
+    for other in await tx.permits_at_work(question.resolution_id):
+        if question.permit.shares_target(other):
+            raise StaleError("Another resolution is at work on the same object; try again when it has ended.")
 
 
 async def end(tx: Transaction, question: Approval, *, state: ApprovalState, by: Person | None, reason: str) -> None:

@@ -286,7 +286,7 @@ class PostgresTransaction:
 
     async def agents_at_work(self, besides: ResolutionId) -> int:
         """Until somebody took it over, an agent counts, its lease renewed in time or not."""
-        await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
+        await self._hold_starts()
         found = await self._run(
             "SELECT count(*) FROM resolution WHERE id <> CAST(:id AS uuid) AND (state = 'executing'"
             " OR (state = 'gathering' AND lease_owner IS NOT NULL AND EXISTS (SELECT 1 FROM history h"
@@ -296,7 +296,12 @@ class PostgresTransaction:
         )
         return int(found.scalar_one())
 
+    async def _hold_starts(self) -> None:
+        """Nobody else starts, or counts who is at work, until this transaction has ended."""
+        await self._run("SELECT pg_advisory_xact_lock(:lock)", lock=_AGENTS_LOCK)
+
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
+        await self._hold_starts()
         found = await self._run(
             f"SELECT {APPROVAL} FROM approval a JOIN resolution r ON r.id = a.resolution_id"
             " WHERE r.state = ANY(:states) AND r.id <> CAST(:id AS uuid)"

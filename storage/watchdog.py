@@ -13,9 +13,9 @@ POLL_SECONDS = 2.0
 
 
 @contextmanager
-def locked(file: Path, *, is_shared: bool = False, is_waiting: bool = True) -> Iterator[None]:
+def locked(file: Path, *, is_shared: bool = False, is_waiting: bool = True, may_create: bool = True) -> Iterator[None]:
     """An flock on a file for as long as inside; BlockingIOError where it is taken and `is_waiting` is false."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(file, os.O_RDWR | (os.O_CREAT if may_create else 0), 0o600)
     try:
         kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
         fcntl.flock(handle, kind if is_waiting else kind | fcntl.LOCK_NB)
@@ -38,20 +38,22 @@ def main() -> None:
 
 
 def _stopped(folder: Path, pg_ctl: str, account: int | None, *, holding: ExitStack) -> bool:
-    """Nobody can join between the look and the stop: joining takes start.lock first.
+    """Nobody can join between the look and the stop: joining takes start.lock first. No file: the folder is going.
 
     The watchdog's own lock is given back before that one, or who joins next would take this watchdog for theirs.
     """
-    if not folder.exists():
+    try:
+        with (
+            locked(folder / "start.lock", may_create=False),
+            locked(folder / "users.lock", is_waiting=False, may_create=False),
+        ):
+            _stop(folder, pg_ctl, account)
+            holding.close()
+            return True
+    except FileNotFoundError:
         return True
-    with locked(folder / "start.lock"):
-        try:
-            with locked(folder / "users.lock", is_waiting=False):
-                _stop(folder, pg_ctl, account)
-                holding.close()
-                return True
-        except BlockingIOError:
-            return False
+    except BlockingIOError:
+        return False
 
 
 def _stop(folder: Path, pg_ctl: str, account: int | None) -> None:

@@ -4,9 +4,9 @@ import argparse
 import getpass
 from pathlib import Path
 
+from bot.administration import TABLES, open_administration, open_resealing, tables_version
 from bot.keys import end_renewal, read_key, renew_key
 from bot.settings import Settings
-from bot.wiring import TABLES, open_administration, open_resealing, tables_version
 from core.actor import Right
 from core.errors import InvalidInputError
 from core.resolution import Person

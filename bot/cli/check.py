@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import anthropic
 
+from bot.administration import TABLES, tables_version, utc_now
 from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
 from bot.identities import cluster_state
 from bot.settings import Settings
 from bot.slack.connection import open_workspace
 from bot.slack.manifest import BOT_SCOPES
-from bot.wiring import TABLES, open_sources, tables_version, utc_now
+from bot.wiring import open_sources
 from core.errors import ResolverError
 from core.grants import Enforcement
 from core.resolution import ActionType, Request

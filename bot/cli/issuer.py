@@ -13,16 +13,10 @@ from bot.settings import Settings, load_settings
 from core.errors import ResolverError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--socket", metavar="FILE", help="answer on this Unix socket (instead of INCIDENT_RESOLVER_ISSUER_LISTEN)"
-    )
-
-
 def run(arguments: Sequence[str]) -> int:
     """As bot.cli.main.run, without loading the service."""
     parser = argparse.ArgumentParser(prog="incident-resolver issuer", description=__doc__)
-    add_arguments(parser)
+    parser.add_argument("--socket", metavar="FILE")
     given = parser.parse_args(arguments)
     try:
         settings = load_settings()

@@ -5,13 +5,13 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
+from pkgutil import resolve_name
 
-from bot.cli import administration, assess, check, demo, issuer, serve
+from bot.cli import assess
 from bot.cli.logs import configure_logs
-from bot.settings import Settings, forget_proxies, load_settings
+from bot.settings import forget_proxies, load_settings
 from core.errors import ResolverError, first_of
 
-Command = Callable[[Settings, argparse.Namespace], Awaitable[int]]
 RIGHTS = "view,request,approve,interrupt,rollback,act-for-others"
 
 
@@ -47,13 +47,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     one = commands.add_parser("serve", help="run the service, configured by the environment (see README)")
-    one.set_defaults(command=_with_settings(serve.serve))
+    one.set_defaults(command=_with_settings("serve.serve"))
     one = commands.add_parser("issuer", help="the process that issues a credential per approval (see docs/security.md)")
-    issuer.add_arguments(one)
-    one.set_defaults(command=_with_settings(issuer.issue))
+    one.add_argument(
+        "--socket", metavar="FILE", help="answer on this Unix socket (instead of INCIDENT_RESOLVER_ISSUER_LISTEN)"
+    )
+    one.set_defaults(command=_with_settings("issuer.issue"))
     one = commands.add_parser("check", help="each dependency with its state, and what is missing")
     one.add_argument("--namespace", help="ask what may be done in this namespace only")
-    one.set_defaults(command=_with_settings(check.check))
+    one.set_defaults(command=_with_settings("check.check"))
     one = commands.add_parser("assess", help="judge command lines by the rule sheet")
     assess.add_arguments(one)
     one.set_defaults(command=_assess)
@@ -65,52 +67,62 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     one.add_argument("--real-model", action="store_true", help="ANTHROPIC_API_KEY's model instead of the scripted one")
     one.add_argument("--real-slack", action="store_true", help="your workspace instead of the local page")
     one.add_argument("--kubeconfig", metavar="FILE", help="this cluster instead of the simulator")
-    one.set_defaults(command=demo.demo)
+    one.set_defaults(command=_demo)
 
 
 def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     db = commands.add_parser("db", help="the database's tables").add_subparsers(required=True, metavar="upgrade|status")
     db.add_parser("upgrade", help="bring the tables up to this version").set_defaults(
-        command=_with_settings(administration.upgrade)
+        command=_with_settings("administration.upgrade")
     )
     db.add_parser("status", help="the tables' version and this program's").set_defaults(
-        command=_with_settings(administration.status)
+        command=_with_settings("administration.status")
     )
     chain = commands.add_parser("history", help="the record of what happened")
     chain.add_subparsers(required=True, metavar="verify").add_parser(
         "verify", help="recompute its hash chain; exit 1 where an entry was changed or is missing"
-    ).set_defaults(command=_with_settings(administration.verify_history))
+    ).set_defaults(command=_with_settings("administration.verify_history"))
     keys = commands.add_parser("api-keys", help="keys of REST callers").add_subparsers(required=True, metavar="COMMAND")
     one = keys.add_parser("create", help="make a key; it is printed once")
     one.add_argument("--name", required=True, help="the person or program it stands for")
     one.add_argument("--may", required=True, metavar="RIGHTS", help=f"by commas, of: {RIGHTS}")
-    one.set_defaults(command=_with_settings(administration.create_key))
-    keys.add_parser("list", help="all keys by name").set_defaults(command=_with_settings(administration.list_keys))
+    one.set_defaults(command=_with_settings("administration.create_key"))
+    keys.add_parser("list", help="all keys by name").set_defaults(command=_with_settings("administration.list_keys"))
     one = keys.add_parser("revoke", help="end a key")
     one.add_argument("--name", required=True)
-    one.set_defaults(command=_with_settings(administration.revoke_key))
+    one.set_defaults(command=_with_settings("administration.revoke_key"))
     sealing = commands.add_parser("encryption", help="the key of the snapshots")
     one = sealing.add_subparsers(required=True, metavar="rotate").add_parser(
         "rotate", help="encrypt all snapshots with the present key; stop the service first"
     )
     one.add_argument("--old-key-file", metavar="FILE", help="the former key; without it the key file is renewed")
-    one.set_defaults(command=_with_settings(administration.rotate))
+    one.set_defaults(command=_with_settings("administration.rotate"))
     one = commands.add_parser("pause", help="start nothing new until resume")
     one.add_argument("--reason", required=True, help="stands on every card")
-    one.set_defaults(command=_with_settings(administration.pause))
-    commands.add_parser("resume", help="end the pause").set_defaults(command=_with_settings(administration.resume))
+    one.set_defaults(command=_with_settings("administration.pause"))
+    commands.add_parser("resume", help="end the pause").set_defaults(command=_with_settings("administration.resume"))
 
 
 async def _assess(given: argparse.Namespace) -> int:
     return assess.assess(given)
 
 
-def _with_settings(command: Command) -> Callable[[argparse.Namespace], Awaitable[int]]:
+async def _demo(given: argparse.Namespace) -> int:
+    return await _found("demo.demo")(given)
+
+
+def _with_settings(name: str) -> Callable[[argparse.Namespace], Awaitable[int]]:
     async def with_settings(given: argparse.Namespace) -> int:
         settings = load_settings()
         if settings.proxy_for(settings.slack_api_url) is None:
             forget_proxies()
         configure_logs(settings.log)
-        return await command(settings, given)
+        return await _found(name)(settings, given)
 
     return with_settings
+
+
+def _found(name: str) -> Callable[..., Awaitable[int]]:
+    """A command by its module and name in bot.cli. Imported only now: the libraries of all of them take seconds."""
+    command: Callable[..., Awaitable[int]] = resolve_name(f"bot.cli.{name}")
+    return command

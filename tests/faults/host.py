@@ -1,6 +1,7 @@
 """Makes replicas: everything is imported once, then each line on standard input becomes a process of its own by fork.
 
-A line is JSON: settings, and where its log and its REST address are to be written. The answer is the new pid.
+A line is JSON: settings, where its log and its REST address are to be written, and the moment at which it is to stand
+still, if any. The answer is the new pid.
 """
 
 import asyncio
@@ -11,12 +12,14 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from bot.cli.logs import configure_logs
 from bot.rest.auth import LocalDoor
 from bot.service import stop_on_signals
 from bot.settings import settings_from
 from bot.wiring import open_service
+from tests.faults.moments import Moment, stand_still
 
 PR_SET_PDEATHSIG = 1
 
@@ -31,7 +34,7 @@ def main() -> None:
         print(pid, flush=True)
 
 
-def become(given: dict[str, object]) -> None:
+def become(given: dict[str, Any]) -> None:
     """Never returns. The replica dies with whoever made it, so that a killed test leaves nothing behind."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -41,6 +44,8 @@ def become(given: dict[str, object]) -> None:
         os.dup2(replaces, number)
     try:
         configure_logs("INFO")
+        if (moment := given["moment"]) is not None:
+            stand_still(Moment(**moment))
         asyncio.run(serve(given["settings"], Path(str(given["address"]))))
     except BaseException:
         traceback.print_exc()

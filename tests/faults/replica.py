@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import aiohttp
 import psutil
+
+from tests.faults.moments import Moment
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60.0
@@ -50,6 +52,11 @@ class Replica:
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
+
+    async def stop(self) -> None:
+        """As an operator does; AssertionError where it, or what it had started, is still there after STOP_SECONDS."""
+        if self.is_alive:
+            await _stop(self.process)
 
     async def post(self, path: str, body: object, **headers: str) -> tuple[int, dict, dict]:
         """Status, JSON and headers of a POST to the incident endpoints."""
@@ -97,10 +104,13 @@ def open_maker() -> Iterator[Maker]:
 
 
 @asynccontextmanager
-async def open_replica(maker: Maker, values: dict[str, object], *, log: Path) -> AsyncIterator[Replica]:
-    """Started when entered; stopped at the end, unless the test was faster."""
+async def open_replica(
+    maker: Maker, values: dict[str, object], *, log: Path, moment: Moment | None = None
+) -> AsyncIterator[Replica]:
+    """Started when entered; stopped at the end, unless the test was faster. It stands still at `moment`."""
     address = log.with_suffix(".url")
-    process = maker.fork({"settings": values, "log": str(log), "address": str(address)})
+    stands_still = None if moment is None else asdict(moment)
+    process = maker.fork({"settings": values, "log": str(log), "address": str(address), "moment": stands_still})
     try:
         async with asyncio.timeout(START_SECONDS):
             while not address.exists():

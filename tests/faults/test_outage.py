@@ -122,7 +122,7 @@ async def test_connections_dropped_again_and_again_change_nothing_twice_and_the_
     replica = await world.start()
     await world.ask("crashloop")
     await world.approve()
-    for _ in range(25):
+    for _ in range(15):
         await drop_connections(server.url)
         await asyncio.sleep(0.2)
 

@@ -61,7 +61,7 @@ async def test_answered_while_the_service_was_dead_the_line_does_not_run(world: 
     """Another replica's clerk takes the click before the dead one's lease has run out: recorded, and nothing runs."""
     await waiting(world)
     one = await world.the_only()
-    await world.die()
+    await world.die(leases_end=False)
 
     clerk = Intake(
         store=world.store, engine=ApprovalEngine(), rollback=None, clock=lambda: datetime.now(UTC), new_id=str

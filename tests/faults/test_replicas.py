@@ -16,14 +16,14 @@ from storage.database import connected
 from tests.faults.world import World
 
 AT_ONCE = 3
-MANY = 14
+MANY = 8
 
 
 @pytest.mark.timeout(300)
 async def test_many_resolutions_are_each_executed_by_exactly_one_of_two_replicas(world: World):
     world.settings |= {"agents_at_once": AT_ONCE, "lease_seconds": 60.0}
     world.model.script = look_once
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     async with asyncio.TaskGroup() as group:
         for number in range(MANY):
             body = {
@@ -56,7 +56,7 @@ async def test_many_resolutions_are_each_executed_by_exactly_one_of_two_replicas
 
 @pytest.mark.timeout(240)
 async def test_forty_approvals_at_once_over_two_replicas_and_two_doors_are_one_decision(world: World):
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     await world.ask("crashloop")
     card = await world.card("Approval needed")
     one = await world.the_only()
@@ -87,6 +87,25 @@ async def test_forty_approvals_at_once_over_two_replicas_and_two_doors_are_one_d
     assert (await world.happened(one.resolution.id)).count(Happened.APPROVED) == 1
     assert len(world.changes("DELETE")) == 1
     await world.slack_tells_all()
+
+
+async def test_a_command_that_reaches_both_replicas_at_once_is_one_resolution(world: World):
+    await world.start_two()
+    await world.slack.command(world.ada, "/incident", "help")
+    (typed,) = world.slack.journal.deliveries("slash_commands")
+    again = typed.sent["payload"] | {
+        "text": "resolve investigation payments it is slow",
+        "trigger_id": "one.and.the.same",
+    }
+
+    async with asyncio.TaskGroup() as group:
+        delivered = [group.create_task(world.slack.sockets.deliver("slash_commands", again)) for _ in range(6)]
+
+    told = {one.result().payload["text"] for one in delivered}
+    one = await world.the_only()
+    (answer,) = told
+    assert one.resolution.id[:8] in answer
+    assert (await world.happened(one.resolution.id)).count(Happened.REQUESTED) == 1
 
 
 def look_once(body: dict) -> Turn:

@@ -17,7 +17,7 @@ INTERRUPT_SECONDS = 2.0
 @pytest.mark.timeout(240)
 async def test_an_interrupt_heard_by_another_replica_ends_the_owners_agent_and_kubectl_in_two_seconds(world: World):
     world.settings |= {"lease_seconds": 30.0}
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     held = world.hold("GET", "/namespaces/shop/pods", agent="kubectl")
     await world.ask("crashloop")
     await world.approve()
@@ -46,12 +46,12 @@ async def test_an_interrupt_heard_by_another_replica_ends_the_owners_agent_and_k
 
 @pytest.mark.timeout(240)
 async def test_what_was_approved_during_a_pause_starts_on_no_replica_until_resumed_and_then_once(world: World):
-    both = [await world.start(), await world.start()]
+    both = await world.start_two()
     assert (await world.slack.command(world.ada, "/incident", "pause the network is moved")).is_acked
     await world.ask("crashloop")
     await world.approve()
     waiting = await world.until_state(State.APPROVED)
-    while (await world.the_only()).resolution.epoch < waiting.resolution.epoch + 3:  # looked at again and again
+    while (await world.the_only()).resolution.epoch < waiting.resolution.epoch + 2:  # looked at again and again
         await asyncio.sleep(0.1)
 
     assert (await world.the_only()).resolution.state is State.APPROVED

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from core.ports import HistoryFilter
 from core.resolution import ResolutionId, State
 from storage.database import connected
 from storage.store import PostgresStorage, open_storage
+from tests.faults.moments import Moment
 from tests.faults.replica import Maker, Replica, open_replica
 from tests.postgres import SNAPSHOT_KEY
 
@@ -46,23 +48,38 @@ class World:
     replicas: AsyncExitStack
     started: list[Replica] = field(default_factory=list)
 
-    async def start(self) -> Replica:
-        """One more replica, its socket to Slack open."""
+    async def start(self, moment: Moment | None = None) -> Replica:
+        """One more replica, its socket to Slack open; it stands still at `moment`."""
         number = next(_numbers)
         values = self.settings | {"data": str(self.folder / f"data-{number}")}
         replica = await self.replicas.enter_async_context(
-            open_replica(self.maker, values, log=self.folder / f"replica-{number}.log")
+            open_replica(self.maker, values, log=self.folder / f"replica-{number}.log", moment=moment)
         )
         self.started.append(replica)
         await self.until(lambda: "slack_connected" in replica.log.read_text(), "connected to Slack")
         return replica
 
-    async def die(self) -> None:
-        """kill -9 of every replica that runs, and what one of them was sending to Slack may be found again at once."""
+    async def start_two(self) -> list[Replica]:
+        async with asyncio.TaskGroup() as group:
+            starting = [group.create_task(self.start()) for _ in range(2)]
+        return [one.result() for one in starting]
+
+    def moment(self, recording: str, *, line: str) -> Moment:
+        """For `start`: right before this is recorded, the first time after such a line was started."""
+        return Moment(recording, line, str(self.folder / f"{recording}.reached"))
+
+    async def die(self, *, leases_end: bool = True) -> None:
+        """kill -9 of every replica that runs; what they held, and were sending to Slack, may be taken over at once.
+
+        That leases end by themselves is what test_freeze shows.
+        """
         for one in self.started:
             if one.is_alive:
                 await one.kill()
         await self.forget_senders()
+        if leases_end:
+            async with connected(self.store.engine) as connection:
+                await connection.execute(text("UPDATE resolution SET lease_until = now() WHERE lease_until > now()"))
 
     async def forget_senders(self) -> None:
         """Lets the leases of cards run out now, not in half a minute."""
@@ -115,18 +132,36 @@ class World:
         answer = await self.slack.click(self.ada, card["ts"], "approve")
         assert answer.is_acked, answer
 
+    async def roll_back(self, card: dict[str, Any]) -> None:
+        """By the card's button and the preview it opens."""
+        assert (await self.slack.click(self.ada, card["ts"], "rollback")).is_acked
+        try:
+            await self.slack.until(lambda: "would be put back" in str(self.slack.view(self.ada)), seconds=20)
+        except TimeoutError:
+            raise AssertionError(f"nothing would be put back: {self.slack.view(self.ada)}") from None
+        assert (await self.slack.submit_view(self.ada)).is_acked
+
     # --- what can be seen ----------------------------------------------------------------------------------------
 
     async def the_only(self) -> Overview:
         found = await self.store.history(HistoryFilter())
-        assert len(found) == 1, [(one.resolution, await self.happened(one.resolution.id)) for one in found]
+        if len(found) != 1:
+            known = [(one.resolution, await self.happened(one.resolution.id)) for one in found]
+            heard = [one for one in self.slack.journal.entries if one.direction == "delivery"]
+            raise AssertionError(f"not one resolution: {known}; what Slack delivered: {heard}; {await self.told()}")
         return found[0]
 
-    async def until_state(self, state: State, *, seconds: float = 40) -> Overview:
-        """Of the only resolution."""
+    async def one(self, resolution_id: ResolutionId) -> Overview:
+        found = await self.store.overview(resolution_id)
+        assert found is not None
+        return found
+
+    async def until_state(self, state: State, *, of: ResolutionId | None = None, seconds: float = 40) -> Overview:
+        """Of this resolution, or of the only one."""
+        look = self.the_only if of is None else partial(self.one, of)
         try:
             async with asyncio.timeout(seconds):
-                while (seen := await self.the_only()).resolution.state is not state:
+                while (seen := await look()).resolution.state is not state:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"not {state}; {await self.told()}") from None
@@ -221,7 +256,11 @@ async def open_world(database_url: str, folder: Path, *, maker: Maker, **setting
             "verify_seconds": 20.0,
         }
         replicas = await using.enter_async_context(AsyncExitStack())
-        yield World(folder, maker, store, simulator, model, slack, values | settings, replicas)
+        world = World(folder, maker, store, simulator, model, slack, values | settings, replicas)
+        yield world
+        async with asyncio.TaskGroup() as group:
+            for one in world.started:
+                group.create_task(one.stop())
 
 
 def header_of(message: dict[str, Any]) -> str:

@@ -203,7 +203,7 @@ async def _stop_stream(slack: LocalSlack, given: Arguments) -> None:
 async def _fault(slack: LocalSlack, given: Arguments) -> None:
     kind = given.required("kind")
     match kind:
-        case "error" | "429" | "drop" | "delay":
+        case "error" | "429" | "503" | "drop" | "delay":
             slack.fault(
                 given.required("method"),
                 kind,
@@ -212,7 +212,7 @@ async def _fault(slack: LocalSlack, given: Arguments) -> None:
                 after_effect=given.flag("after_effect"),
             )
         case _:
-            raise SlackRefusal("invalid_arguments", f"a fault is an error, 429, drop or delay, not {kind!r}")
+            raise SlackRefusal("invalid_arguments", f"a fault is an error, 429, 503, drop or delay, not {kind!r}")
 
 
 async def _disconnect(slack: LocalSlack, given: Arguments) -> None:

@@ -8,12 +8,15 @@ from aiohttp import web
 
 from bot.demo.slack.refusal import SlackRefusal
 
-FaultKind = Literal["error", "429", "drop", "delay"]
+FaultKind = Literal["error", "429", "503", "drop", "delay"]
 
 
 @dataclass(slots=True)
 class Fault:
-    """`value` is the error's name, or seconds; `after_effect` lets the call work first and spoils the answer only."""
+    """`value` is the error's name, or seconds; `after_effect` lets the call work first and spoils the answer only.
+
+    "503" is answered by what stands before Slack, so not in JSON.
+    """
 
     method: str
     kind: FaultKind
@@ -56,6 +59,8 @@ async def _spoil(fault: Fault, request: web.Request) -> web.Response | None:
         case "429":
             body = {"ok": False, "error": "ratelimited"}
             return web.json_response(body, status=429, headers={"Retry-After": fault.value})
+        case "503":
+            return web.Response(status=503, text="<html>Service Unavailable</html>", content_type="text/html")
         case "drop":
             if request.transport is not None:
                 request.transport.abort()

@@ -1,12 +1,14 @@
 """The local Slack as one object: what a test or the demo holds, and what the page's control routes call."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import aiohttp
 
 from bot.demo.slack.courier import Answer, ChosenCourier
+from bot.demo.slack.doorway import Doorway
 from bot.demo.slack.faults import Fault, FaultKind, Faults
 from bot.demo.slack.journal import Journal
 from bot.demo.slack.people_acts import PeopleActs
@@ -37,6 +39,7 @@ class LocalSlack:
         journal: Journal,
         faults: Faults,
         acts: PeopleActs,
+        doorway: Doorway,
     ) -> None:
         self.workspace = workspace
         self.bot_token, self.app_token = tokens
@@ -47,6 +50,7 @@ class LocalSlack:
         self._courier = courier
         self._faults = faults
         self._acts = acts
+        self._doorway = doorway
         self.api_url = f"{workspace.url}/api/"
         self.page_url = f"{workspace.url}/"
         self.channel_id = "C0INCIDENTS"
@@ -167,6 +171,16 @@ class LocalSlack:
 
     def clear_faults(self) -> None:
         self._faults.clear()
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Refuses every connection until the block ends; those that are open are cut."""
+        self.sockets.drop()
+        await self._doorway.shut()
+        try:
+            yield
+        finally:
+            await self._doorway.open()
 
     def advance(self, seconds: float) -> None:
         """Lets Slack's clock jump: trigger ids, response URLs and streams grow old."""

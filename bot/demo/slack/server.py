@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from aiohttp.typedefs import Middleware
 
 from bot.demo.slack.control import Control
 from bot.demo.slack.courier import ChosenCourier
+from bot.demo.slack.doorway import Doorway
 from bot.demo.slack.faults import Faults
 from bot.demo.slack.journal import Journal
 from bot.demo.slack.local_slack import LocalSlack
@@ -40,8 +40,8 @@ async def open_local_slack(  # noqa: PLR0913 - all by name, each with the value 
     clock: Clock = time.time,  # noqa: TID251 - a stand-in for an outside service has a clock of its own
 ) -> AsyncIterator[LocalSlack]:
     """A Slack on 127.0.0.1 until the block ends. `page` is the folder that `page.build_page()` gave; port 0: any."""
-    with socket.create_server(("127.0.0.1", port)) as listening:
-        port = listening.getsockname()[1]
+    with Doorway(port) as doorway:
+        port = doorway.port
         workspace = Workspace(clock=clock, app_name=app_name, url=f"http://127.0.0.1:{port}")
         journal = Journal(workspace.now, on_entry=workspace.note_change)
         sockets = SocketMode(app_id=workspace.app_id, journal=journal, ack_seconds=ack_seconds)
@@ -65,13 +65,14 @@ async def open_local_slack(  # noqa: PLR0913 - all by name, each with the value 
                 journal=journal,
                 faults=faults,
                 acts=acts,
+                doorway=doorway,
             )
             app = _application(api, sockets, Control(slack, page), port)
             app.cleanup_ctx.append(_running(subscriptions))
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
             await runner.setup()
             try:
-                await web.SockSite(runner, listening).start()
+                await doorway.serve(runner)
                 yield slack
             finally:
                 await runner.cleanup()

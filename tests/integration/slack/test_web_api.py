@@ -1,5 +1,6 @@
 """The local Slack's Web API, called by the real slack_sdk."""
 
+import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
@@ -140,6 +141,30 @@ async def test_faults_strike_before_or_after_the_effect_as_ordered(slack, client
     slack.fault("chat.postMessage", "error", "internal_error", after_effect=True)
     await refused(client.chat_postMessage(channel=slack.channel_id, text="2"))
     assert [one["text"] for one in slack.messages()] == ["2"]
+
+
+async def test_what_stands_before_slack_answers_503_without_json(slack, http):
+    slack.fault("api.test", "503")
+    headers = {"Authorization": f"Bearer {slack.bot_token}"}
+
+    async with http.post(f"{slack.api_url}api.test", headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (503, "text/html")
+    async with http.post(f"{slack.api_url}api.test", headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_a_slack_that_is_away_refuses_and_cuts_connections_and_comes_back_to_its_port(slack, client, http):
+    await client.api_test()
+    opened = await client.apps_connections_open(app_token=slack.app_token)
+    async with http.ws_connect(opened["url"]) as socket:
+        await socket.receive_json()
+        async with slack.away():
+            with pytest.raises(aiohttp.ClientError):
+                await client.api_test()
+            assert (await socket.receive()).type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+            assert not (await slack.command(slack.people["ada"], "/incident", "help")).is_acked
+
+    assert (await client.api_test())["ok"]
 
 
 async def test_metadata_is_kept_and_shown_only_to_who_asks_for_it(slack, client):

@@ -292,3 +292,10 @@ async def test_a_killed_server_is_started_again_under_its_user_and_nothing_commi
         await connection.close()
         assert server_of(data).pid != killed.pid
         keeping.cancel()
+
+
+def test_a_watchdog_makes_nothing_in_a_folder_that_is_being_removed(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "storage.watchdog", str(tmp_path), "pg_ctl"], timeout=20, check=False)
+
+    assert done.returncode == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["watchdog.lock"]

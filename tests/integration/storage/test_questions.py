@@ -1,6 +1,7 @@
 """Questions mid-run on a real PostgreSQL: put under the lease, answered once, closed with the run."""
 
 import asyncio
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from core.actor import Actor, Right
 from core.approval import Answer, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.errors import LeaseLostError, NotAllowedError, StaleError
-from core.history import Happened
+from core.history import Entry, Happened
 from core.intake import Intake
 from core.permit import PermittedLine, Precondition
 from core.questions import Asking, Questions
@@ -42,8 +43,7 @@ def clock() -> datetime:
 
 
 def asked_by(store, resolution, *, seconds=300.0) -> Questions:
-    ids = iter(["aaaaaaaa-0000-4000-8000-00000000000" + str(number) for number in range(9)])
-    asking = Asking(lambda level: seconds, lambda: next(ids))
+    asking = Asking(lambda level: seconds, lambda: str(uuid.uuid4()))
     return Questions(resolution=resolution, permit=permit(), store=store, clock=clock, asking=asking)
 
 
@@ -233,6 +233,43 @@ async def test_an_object_that_is_at_work_elsewhere_is_not_asked_for(store):
 
     with pytest.raises(StaleError, match="Another resolution is at work"):
         await asked_by(store, running)._put(LINE, level=RiskLevel.HIGH, why="")
+
+
+async def test_of_two_questions_about_one_object_only_one_is_approved_until_its_run_has_ended(store):
+    first, second = await executing(store), await executing(store)
+    asked, waiting = await put(store, first), await put(store, second)
+    await clerk(store).decide(answer(asked), actor=BEN)
+
+    with pytest.raises(StaleError, match="Another resolution is at work"):
+        await clerk(store).decide(answer(waiting), actor=BEN)
+
+    assert (await store.approval(waiting.id)).state is ApprovalState.PENDING
+    async with store.transaction() as tx:
+        assert await tx.move(first, to=State.INTERRUPTED, because=Entry(Happened.INTERRUPTED, first.id))
+    await clerk(store).decide(answer(waiting), actor=BEN)
+    assert (await store.approval(waiting.id)).state is ApprovalState.APPROVED
+
+
+async def test_a_question_about_an_object_that_is_at_work_elsewhere_can_be_rejected(store):
+    first, second = await executing(store), await executing(store)
+    asked, waiting = await put(store, first), await put(store, second)
+    await clerk(store).decide(answer(asked), actor=BEN)
+
+    await clerk(store).decide(answer(waiting, is_approval=False), actor=BEN)
+
+    assert (await store.approval(waiting.id)).state is ApprovalState.REJECTED
+
+
+async def test_an_approval_mid_run_waits_for_whoever_is_about_to_start(store):
+    question = await put(store, await executing(store))
+
+    async with asyncio.TaskGroup() as group, store.transaction() as starting:
+        await starting.agents_at_work("00000000-0000-4000-8000-000000000000")
+        deciding = group.create_task(clerk(store).decide(answer(question), actor=BEN))
+        await asyncio.sleep(0.3)
+        assert not deciding.done()
+
+    assert (await store.approval(question.id)).state is ApprovalState.APPROVED
 
 
 async def test_the_first_question_of_a_resolution_stays_its_own(store):
