@@ -22,6 +22,7 @@ from core.cluster.runner import helm_path, kubectl_path
 from core.errors import UnavailableError
 from core.grants import Enforcement, Grants, ReadyMade
 from core.ports import Clock
+from core.risk_levels import RiskLevel
 
 log = structlog.get_logger()
 START_SECONDS = 30.0
@@ -33,12 +34,16 @@ _SETPRIV = Path("/usr/bin/setpriv")
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """`own` is KUBECONFIG's: what is not set separately, and changes where nobody issues credentials."""
+    """`own` is KUBECONFIG's: what is not set separately, and changes where nobody issues credentials.
+
+    `by_risk` are those ready made for changes of one level each, empty where none is set.
+    """
 
     own: KubernetesCluster
     reader: KubernetesCluster
     preview: KubernetesCluster
     keeper: KubernetesCluster
+    by_risk: Mapping[RiskLevel, KubernetesCluster]
 
 
 @asynccontextmanager
@@ -58,11 +63,23 @@ async def open_identities(settings: Settings) -> AsyncIterator[Identities]:
         preview = await identity(settings.preview_kubeconfig)
         keeper = await identity(settings.keeper_kubeconfig)
         own = await identity(None) if _needs_own(settings) else reader
-        yield Identities(own, reader, preview, keeper)
+        by_risk = {level: await identity(path) for level, path in _ready_made(settings).items()}
+        yield Identities(own, reader, preview, keeper, by_risk)
+
+
+def _ready_made(settings: Settings) -> dict[RiskLevel, Path]:
+    """Nothing but what is issued is ever used for changes, once somebody issues."""
+    given = {
+        RiskLevel.MEDIUM: settings.medium_kubeconfig,
+        RiskLevel.HIGH: settings.high_kubeconfig,
+        RiskLevel.CRITICAL: settings.critical_kubeconfig,
+    }
+    return {} if settings.is_issuing else {level: path for level, path in given.items() if path is not None}
 
 
 def _needs_own(settings: Settings) -> bool:
-    return settings.kubeconfig is not None or settings.reader_kubeconfig is None or not settings.is_issuing
+    has_others = settings.is_issuing or bool(_ready_made(settings))
+    return settings.kubeconfig is not None or settings.reader_kubeconfig is None or not has_others
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +121,8 @@ async def open_ways(settings: Settings, *, database_url: str, clock: Clock) -> A
     """
     async with open_identities(settings) as identities:
         if not settings.is_issuing:
-            yield Ways(identities, ReadyMade(identities.own), await _told_at_start(identities))
+            ready_made = ReadyMade(identities.own, identities.by_risk)
+            yield Ways(identities, ready_made, await _told_at_start(identities))
             return
         if settings.issuer_url is not None:
             client = _client_by_url(settings, settings.issuer_url, identities, clock)
@@ -185,6 +203,8 @@ async def posture_of(identities: Identities, issuer: IssuerStatus | None) -> Pos
     """What the cluster enforces, asked of it; UnavailableError where it does not answer."""
     named = {"reader": identities.reader, "preview": identities.preview, "keeper": identities.keeper}
     own = identities.own
+    if issuer is None and identities.by_risk:
+        return await _posture_by_risk(named, identities.by_risk)
     if issuer is None and all(each is own for each in named.values()):
         return Posture(Enforcement.ONE_IDENTITY, dict.fromkeys([*named, "changes"], "KUBECONFIG"))
     users = {name: await user_of(each.api) for name, each in named.items()}
@@ -196,6 +216,20 @@ async def posture_of(identities: Identities, issuer: IssuerStatus | None) -> Pos
     gaps = await policy_gaps(identities.reader.api, users=users)
     problem = (f"nothing can be issued now, so nothing is changed: {issuer.problem}",) if issuer.problem else ()
     return Posture(Enforcement.NAMES if gaps else Enforcement.VALUES, users, (*gaps, *problem))
+
+
+async def _posture_by_risk(
+    named: Mapping[str, KubernetesCluster], by_risk: Mapping[RiskLevel, KubernetesCluster]
+) -> Posture:
+    levels = [RiskLevel.MEDIUM, RiskLevel.HIGH, RiskLevel.CRITICAL]
+    every = {**named, **{f"{level.value} changes": cluster for level, cluster in by_risk.items()}}
+    users = {name: await user_of(each.api) for name, each in every.items()}
+    gaps = [
+        f"{level.value} changes are refused: INCIDENT_RESOLVER_{level.value}_KUBECONFIG is not set"
+        for level in levels
+        if level not in by_risk
+    ]
+    return Posture(Enforcement.BY_RISK, users, tuple(gaps))
 
 
 async def _issuer_itself(settings: Settings) -> IssuerStatus:
@@ -229,7 +263,7 @@ class ClusterState:
     uid: str | None
     reads: Access
     changes: Access | None
-    """Of the identity that changes where nobody issues; None where somebody does."""
+    """Of the one identity that changes; None where somebody issues, or each level has its own."""
     posture: Posture
 
 
@@ -237,7 +271,7 @@ async def cluster_state(settings: Settings, clock: Clock, *, namespace: str | No
     async with open_identities(settings) as identities:
         reads = await review_access(identities.reader.api, namespace=namespace)
         changes = None
-        if not settings.is_issuing:
+        if not settings.is_issuing and not identities.by_risk:
             is_same = identities.own is identities.reader
             changes = reads if is_same else await review_access(identities.own.api, namespace=namespace)
         issuer = None

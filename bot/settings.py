@@ -159,6 +159,17 @@ class Settings(BaseSettings):
         alias=PREFIX + "ISSUER_KUBECONFIG",
         description="identity that issues a credential per approval; set: issuing is on; for `issuer` else KUBECONFIG",
     )
+    medium_kubeconfig: Path | None = Field(
+        None,
+        alias=PREFIX + "MEDIUM_KUBECONFIG",
+        description="where nobody issues: identity for approvals up to MEDIUM; none of the three set: KUBECONFIG",
+    )
+    high_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "HIGH_KUBECONFIG", description="the same for HIGH; not set beside another: refused"
+    )
+    critical_kubeconfig: Path | None = Field(
+        None, alias=PREFIX + "CRITICAL_KUBECONFIG", description="the same for CRITICAL; not set beside another: refused"
+    )
     issuer_url: str | None = Field(
         None, alias=PREFIX + "ISSUER_URL", description="https:// address of an issuer that runs elsewhere"
     )

@@ -1,9 +1,9 @@
 """Grants: what one execution may use in the cluster, issued for its approval and gone at its end."""
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,8 @@ from core.errors import NotAllowedError, ResolverError
 from core.permit import Permit, PermittedLine
 from core.ports import CommandResult
 from core.resolution import ApprovalId, State
+from core.risk_levels import RiskLevel
+from core.snapshot import Touched
 
 
 class Commands(Protocol):
@@ -36,25 +38,31 @@ class Grant:
 class Grants(Protocol):
     """Who issues credentials; UnavailableError when it does not answer, and then nothing is changed."""
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:
         """A credential that allows exactly what this approval says; each approval has one, once.
 
-        NotAllowedError, NotFoundError or StaleError say why there is none.
+        `risk` is the highest that the approval covers, for those who only tell levels apart. NotAllowedError,
+        NotFoundError or StaleError say why there is none.
         """
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         """The next request with the credential is refused. Nothing happens where there is none."""
 
-    def check_line(self, line: PermittedLine) -> None:
-        """NotAllowedError where no credential could be held to this line, whoever approves it."""
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
+        """The line as people are asked about it, with the values that its credential will be held to.
+
+        `touched` is what it would do by a dry run. NotAllowedError where no credential could be held to it, whoever
+        approves it.
+        """
 
 
 class Enforcement(enum.Enum):
     """Who holds an execution to its permit beside the gate. The value is how people are told."""
 
-    VALUES = "the API server holds every execution to its approval: names, verbs, images and replica counts"
+    VALUES = "the API server holds every execution to its approval: names, verbs and the values it writes"
     NAMES = "the API server holds every execution to the approved names and verbs, not to the values it writes"
     READY_MADE = "changes run with a ready-made identity: the API server knows its kinds and namespaces, no approval"
+    BY_RISK = "changes run with a ready-made identity for each risk level: the API server knows its verbs, no approval"
     ONE_IDENTITY = "one identity does everything: no approval is enforced by the API server, only by the gate"
 
     @override
@@ -64,18 +72,32 @@ class Enforcement(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReadyMade:
-    """The fallback without an issuer: every execution has the same identity, which nobody can take away."""
+    """The fallback without an issuer: identities that are there for every execution, and nobody can take away.
+
+    `by_risk` holds one for each level; a level that is not among them is refused. Where it is empty, `commands` are
+    everybody's.
+    """
 
     commands: Commands
+    by_risk: Mapping[RiskLevel, Commands] = field(default_factory=dict)
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
-        return Grant(approval_id, self.commands)
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:
+        if not self.by_risk:
+            return Grant(approval_id, self.commands)
+        level = max(risk, RiskLevel.MEDIUM)
+        if level not in self.by_risk:
+            raise NotAllowedError(
+                f"There is no ready-made identity for {level.value} changes: set "
+                f"INCIDENT_RESOLVER_{level.value}_KUBECONFIG, or have a person make them."
+            )
+        return Grant(approval_id, self.by_risk[level])
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:  # noqa: ARG002
         """It is held to nothing, so nothing is refused."""
+        return line
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +119,13 @@ class NoChanges:
 class NoGrants:
     """What work that only reads has: whoever would ask it for a credential hears no."""
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:  # noqa: ARG002
         raise NotAllowedError(f"No credential is issued here for approval {approval_id}.")
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         """There is nothing to revoke."""
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:  # noqa: ARG002
         raise NotAllowedError(f"No credential is issued here for {line.line}")
 
 
@@ -114,7 +136,7 @@ async def granted(grants: Grants, approval_id: ApprovalId | None, permit: Permit
         yield NoChanges()
         return
     try:
-        grant = await grants.issue(approval_id)
+        grant = await grants.issue(approval_id, permit.highest_risk)
         yield grant.commands
     finally:
         await taken_away(grants, approval_id)

@@ -92,12 +92,23 @@ class PermitRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """What a line makes of one part of one object, as `core.writes` tells it: the API server is held to `value`."""
+
+    target: Resource
+    part: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class PermittedLine:
     """One exact line that was approved: it runs once.
 
     `line` is as shown, `stages` are what runs, in `namespace` where the line names none. `targets` are all objects it
     changes, with their uid; an object that the line makes has none. `files` are (name, SHA-256 of the bytes that were
     judged). `diff`, `check` and `undo` are words for people, of a plan's step; `undo` also says what cannot be undone.
+    `writes` are the values that a credential for it is held to; none where nobody issues credentials, or where its
+    effects say it all.
     """
 
     line: str
@@ -111,6 +122,7 @@ class PermittedLine:
     diff: str = ""
     check: str = ""
     undo: str = ""
+    writes: tuple[Write, ...] = ()
 
     def covers(self, judged: Judged, targets: tuple[Resource, ...]) -> bool:
         """Whether `judged` is this very line, no higher than approved, and `targets` are among those approved.

@@ -131,13 +131,13 @@ class Planner:
         _check(judged)
         namespace = resolution.request.namespace
         found = await permitted_line(judged, self.cluster)
-        self.grants.check_line(found)
         preview = await self.previewer.preview(judged, folder=folder, namespace=namespace)
         if not is_same(found, await permitted_line(judged, self.cluster)):
             raise StaleError("What it changes was changed by somebody else while it was being looked at.")
         undo = " ".join([step.undo, *(f"{one}." for one in preview.losses)])
         verdict = max(found.verdict, preview.least_risk)
-        return replace(found, verdict=verdict, diff=preview.diff, check=step.check.value, undo=undo)
+        held = self.grants.held(found, preview.touched)
+        return replace(held, verdict=verdict, diff=preview.diff, check=step.check.value, undo=undo)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ class Preview:
     """`diff` is field by field what would change; `losses` are sentences on what undo cannot bring back."""
 
     diff: str
+    touched: tuple[Touched, ...]
     losses: tuple[str, ...] = ()
     least_risk: RiskLevel = RiskLevel.LOW
 
@@ -51,7 +52,7 @@ class Previewer:
         if not told:
             raise StepFailedError("The API server's dry run says that it would change nothing.")
         lost = tuple(one.sentence for one in foresight.losses)
-        return Preview(told, lost, foresight.least_risk)
+        return Preview(told, touched, lost, foresight.least_risk)
 
     async def _written(self, effect: Effect, touched: Touched) -> Manifest:
         """Of verbs that answer with the old object: what the same change makes of it, by dry run."""

@@ -162,9 +162,9 @@ class GatedToolbox:
         foresight = await self._foresee(judged)
         told = ". ".join(loss.sentence for loss in foresight.losses)
         line = await permitted_line(judged, self.cluster, undo=told)
-        self.grants.check_line(line)
         for one in foresight.touched:
             _check_is_shown(line, one)
+        line = self.grants.held(line, foresight.touched)
         return line, max(line.verdict, foresight.least_risk)
 
     async def _foresee(self, judged: Judged) -> Foresight:

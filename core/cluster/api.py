@@ -25,7 +25,8 @@ Query = Sequence[tuple[str, str]]
 
 MAX_MESSAGE = 500
 MAX_ANSWER_BYTES = 32_000_000
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "APPLY": "patch", "DELETE": "delete"}
+_CONTENTS = {"PATCH": "application/merge-patch+json", "APPLY": "application/apply-patch+yaml"}
 _STRICT_CERTIFICATES = (
     "Python checks certificates strictly: the CA needs basicConstraints and keyUsage marked critical and a subject "
     "key id, the server's certificate an authority key id."
@@ -69,7 +70,7 @@ class KubernetesApi:
         query: Query = (),
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON object; NotFoundError for 404, whatever the method."""
+        """The answer's JSON object; NotFoundError for 404, whatever the method. APPLY is a server-side apply."""
         text = await self.text(method, kind, path=path, namespace=namespace, query=query, body=body)
         try:
             answer = json.loads(text)
@@ -103,10 +104,10 @@ class KubernetesApi:
         accept = "text/plain, */*" if path.endswith("/log") else "application/json"
         try:
             request = await self._client.param_serialize(
-                method,
+                "PATCH" if method in _CONTENTS else method,
                 path,
                 query_params=list(query),
-                header_params={"Accept": accept, "Content-Type": _content(method)},
+                header_params={"Accept": accept, "Content-Type": _CONTENTS.get(method, "application/json")},
                 body=body,
                 auth_settings=["BearerToken"],
             )
@@ -122,10 +123,6 @@ class KubernetesApi:
             raise UnavailableError(
                 f"The Kubernetes API at {host} did not answer ({type(error).__name__}). Check that it is reachable."
             ) from error
-
-
-def _content(method: str) -> str:
-    return "application/merge-patch+json" if method == "PATCH" else "application/json"
 
 
 async def _limited(response: aiohttp.ClientResponse) -> bytes:

@@ -1,6 +1,7 @@
 """The client of the issuer process: asks for a grant, runs its commands with it, and has it taken away."""
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -16,7 +17,9 @@ from core.grants import Grant
 from core.permit import PermittedLine
 from core.ports import Clock, CommandResult
 from core.resolution import ApprovalId
-from core.rights import rights_of_line
+from core.rights import held_line
+from core.risk_levels import RiskLevel
+from core.snapshot import Touched
 
 SECONDS = 15.0
 FRESH_FOR = timedelta(seconds=120)
@@ -81,7 +84,7 @@ class IssuerClient:
     runner: Runner
     clock: Clock
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:  # noqa: ARG002  the approval says it all
         token = _token(await self._ask("issue", approval_id))
         return Grant(approval_id, GrantedCommands(self, approval_id, token))
 
@@ -91,8 +94,8 @@ class IssuerClient:
     async def revoke(self, approval_id: ApprovalId) -> None:
         await self._ask("revoke", approval_id)
 
-    def check_line(self, line: PermittedLine) -> None:
-        rights_of_line(line)
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
+        return held_line(line, touched)
 
     async def status(self) -> IssuerStatus:
         """A fault where it does not answer is a problem like any other."""

@@ -19,7 +19,7 @@ from core.cluster.api import KubernetesApi
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials
 from core.errors import NotAllowedError, NotFoundError, ResolverError, StaleError, StepFailedError, UnavailableError
-from core.permit import Permit
+from core.permit import Permit, PermittedLine
 from core.resolution import ApprovalId, ResolutionId
 from core.resources import Resource
 from core.rights import VALUES_GROUP, Right, merged, rights
@@ -35,6 +35,12 @@ NAMESPACES = "incident-resolver/namespaces"
 _MANAGED_BY = {"app.kubernetes.io/managed-by": "incident-resolver"}
 _TOKEN = Kind("TokenRequest", "authentication.k8s.io/v1", "serviceaccounts/token")
 _PROBE = "incident-resolver-probe"
+_NEEDED = {
+    "HorizontalPodAutoscaler": {
+        "spec": {"maxReplicas": 1, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": _PROBE}}
+    }
+}
+"""What the API server asks of a new object before it asks the policies."""
 _REVIEWED_NAMES = 20
 
 
@@ -89,6 +95,8 @@ class GrantIssuer:
             await self._make_rules(grant, wanted)
             granted = await self.renew(approval_id)
             has_value_rules = await self._reviewed(granted.token, wanted)
+            if not has_value_rules and any(line.writes for line in permit.lines):
+                raise _not_held()
             is_whole = True
         finally:
             if not is_whole:
@@ -171,8 +179,12 @@ class GrantIssuer:
 
     async def _narrowed(self, permit: Permit) -> Permit:
         rules = [rule for rule in permit.rules if await self._is_there(rule.target)]
-        lines = [line for line in permit.lines if all([await self._is_there(one) for one in line.targets])]
+        lines = [line for line in permit.lines if all([await self._is_as_shown(one, line) for one in line.targets])]
         return replace(permit, rules=tuple(rules), lines=tuple(lines))
+
+    async def _is_as_shown(self, target: Resource, line: PermittedLine) -> bool:
+        """An object that the line makes must not be there yet."""
+        return await self._is_there(target) is not (target.uid is None and bool(line.writes))
 
     async def _is_there(self, target: Resource) -> bool:
         """Whether it is the object that was approved. NotAllowedError where the ceiling does not cover it."""
@@ -283,18 +295,30 @@ class GrantIssuer:
     async def _holds_values(self, granted: KubernetesApi, wanted: Sequence[Right]) -> bool:
         """Tries, as a dry run, a label that no approval allows; true where there is nothing to hold."""
         for one in wanted:
-            if "patch" not in one.verbs:
-                continue
-            name = one.resource.partition("/")[0]
-            kind = next(kind for kind in KINDS.values() if (kind.group, kind.resource) == (one.group, name))
-            path, body = kind.path(one.namespace, one.names[0]), {"metadata": {"labels": {_PROBE: "x"}}}
-            if "/" in one.resource:
-                path, body = f"{path}/scale", {"spec": {"replicas": 2_000_000_000}}  # type: ignore[dict-item]  # JSON
-            query = [("dryRun", "All"), ("fieldManager", owners.FIELD_MANAGER)]
-            try:
-                await granted.send("PATCH", kind, path=path, namespace=one.namespace, query=query, body=body)
-            except NotAllowedError:
-                continue
+            if {"patch", "update"} & set(one.verbs) and await self._may_label(granted, one):
+                return False
+        return True
+
+    async def _may_label(self, granted: KubernetesApi, right: Right) -> bool:
+        """Of the first object of the right; a right that also makes it tries to make it so."""
+        name = right.resource.partition("/")[0]
+        kind = next(kind for kind in KINDS.values() if (kind.group, kind.resource) == (right.group, name))
+        path = kind.path(right.namespace, right.names[0])
+        query = [("dryRun", "All"), ("fieldManager", owners.FIELD_MANAGER)]
+        body: dict[str, Any] = {"metadata": {"labels": {_PROBE: "x"}}}
+        method = "PATCH"
+        if "/" in right.resource:
+            path, body = f"{path}/scale", {"spec": {"replicas": 2_000_000_000}}
+        elif "create" in right.verbs:
+            body["metadata"]["name"] = right.names[0]
+            body |= {"apiVersion": kind.api_version, "kind": kind.name, **_NEEDED.get(kind.name, {})}
+            method = "APPLY"
+        elif "update" in right.verbs:
+            method, body = "PUT", await granted.get(kind, right.namespace, right.names[0])
+            body["metadata"]["labels"] = (body["metadata"].get("labels") or {}) | {_PROBE: "x"}
+        try:
+            await granted.send(method, kind, path=path, namespace=right.namespace, query=query, body=body)
+        except NotAllowedError:
             return False
         return True
 
@@ -336,6 +360,13 @@ def _no_lists(namespace: str) -> NotAllowedError:
     return NotAllowedError(
         f"No rollout can be undone in namespace {namespace}: bind the ClusterRole incident-resolver-grant-reads there "
         "(manifests/grant-reads-role-binding.yaml)."
+    )
+
+
+def _not_held() -> NotAllowedError:
+    return NotAllowedError(
+        "The cluster does not hold a credential to the approved values, so none was issued for this line: apply "
+        "manifests/grant-values-policy*.yaml and grant-objects-policy*.yaml (incident-resolver check tells more)."
     )
 
 

@@ -13,7 +13,7 @@ _WHO = Kind("SelfSubjectReview", "authentication.k8s.io/v1", "selfsubjectreviews
 _GROUP = "admissionregistration.k8s.io/v1"
 _POLICY = Kind("ValidatingAdmissionPolicy", _GROUP, "validatingadmissionpolicies", is_namespaced=False)
 _BINDING = Kind("ValidatingAdmissionPolicyBinding", _GROUP, "validatingadmissionpolicybindings", is_namespaced=False)
-POLICIES = ("issuer-fence", "preview-only", "grant-fence", "grant-values")
+POLICIES = ("issuer-fence", "preview-only", "grant-fence", "grant-values", "grant-objects")
 
 
 @dataclass(frozen=True, slots=True)

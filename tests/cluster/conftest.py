@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from core.cluster.client import KubernetesCluster, open_cluster
+from core.cluster.issuing import GrantIssuer
 from core.cluster.runner import kubectl_path
+from tests.cluster.granted import issuer_of, open_identity
 from tests.cluster.story import Story
+from tests.servers.kubernetes.identities import apply_identities, apply_policies, bind
 from tests.servers.kubernetes.programs import find_or_build
 from tests.servers.kubernetes.server import ClusterServer, RefusedError, open_cluster_server
 from tests.servers.parts import require
 
 SECONDS_PER_TEST = 120
 _numbers = itertools.count(1)
+_approvals = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,3 +61,31 @@ async def cluster(cluster_server: ClusterServer) -> AsyncIterator[KubernetesClus
 @pytest.fixture
 def story(cluster: KubernetesCluster, cluster_server: ClusterServer, namespace: str, tmp_path: Path) -> Story:
     return Story(cluster, cluster_server, namespace, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def identities(cluster_server: ClusterServer) -> None:
+    apply_identities(cluster_server)
+    apply_policies(cluster_server)
+
+
+@pytest.fixture
+async def issuing(cluster_server: ClusterServer, identities: None) -> AsyncIterator[KubernetesCluster]:
+    async with open_identity(cluster_server, "issuer") as opened:
+        yield opened
+
+
+@pytest.fixture
+def issuer(issuing: KubernetesCluster) -> GrantIssuer:
+    return issuer_of(issuing)
+
+
+@pytest.fixture
+def managed(cluster_server: ClusterServer, identities: None, namespace: str) -> str:
+    bind(cluster_server, namespace)
+    return namespace
+
+
+@pytest.fixture
+def approval() -> str:
+    return f"00000000-0000-0000-0000-{next(_approvals):012}"

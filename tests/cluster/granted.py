@@ -9,7 +9,7 @@ from typing import Any
 from core.cluster.client import KubernetesCluster, open_as, open_cluster
 from core.cluster.issuing import GrantIssuer, IssuedGrant
 from core.cluster.runner import kubectl_path
-from core.permit import PermitRule
+from core.permit import Permit, PermitRule
 from core.resolution import ApprovalId, ResolutionId
 from tests.servers.kubernetes.identities import ACCOUNTS, GRANTS, NAMESPACE
 from tests.servers.kubernetes.server import ClusterServer
@@ -41,18 +41,33 @@ class Granted:
         done = await self.cluster.run((("kubectl", *line),), folder=self.folder, seconds=30, namespace=self.namespace)
         return f"{'ok' if done.exit_code == 0 else 'refused'}: {done.output}"
 
+    async def status_of_patch(self, path: str, change: dict[str, Any]) -> int:
+        """What the API server answers to a strategic merge patch with the grant's token: no gate, no kubectl."""
+        client = self.cluster.api._client
+        headers = {"Accept": "application/json", "Content-Type": "application/strategic-merge-patch+json"}
+        request = await client.param_serialize(
+            "PATCH", path, header_params=headers, body=change, auth_settings=["BearerToken"]
+        )
+        response = await client.call_api(*request)
+        return int(response.status)
+
     async def patch(self, kind: str, name: str, change: str) -> str:
         return await self.kubectl("patch", kind, name, "--type=strategic", "-p", change)
 
 
 @asynccontextmanager
 async def open_granted(issuer: GrantIssuer, approval: str, *rules: PermitRule, folder: Path) -> AsyncIterator[Granted]:
-    namespace = str(rules[0].target.namespace)
-    permit = examples.permit(*rules, namespace=namespace)
+    permit = examples.permit(*rules, namespace=str(rules[0].target.namespace))
+    async with open_permitted(issuer, approval, permit, folder=folder) as granted:
+        yield granted
+
+
+@asynccontextmanager
+async def open_permitted(issuer: GrantIssuer, approval: str, permit: Permit, *, folder: Path) -> AsyncIterator[Granted]:
     grant = await issuer.issue(ApprovalId(approval), ResolutionId(f"r-{approval}"), permit)
     credentials = await issuer._credentials.with_token(grant.token)
     async with open_as(credentials, kubectl=kubectl_path(None)) as cluster:
-        yield Granted(grant, cluster, namespace, folder)
+        yield Granted(grant, cluster, permit.namespace, folder)
 
 
 def named(objects: dict[str, Any]) -> set[str]:

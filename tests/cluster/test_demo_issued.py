@@ -19,6 +19,7 @@ from storage.database import connected
 from tests.cluster import objects
 from tests.cluster.granted import issuer_of, named, open_identity
 from tests.scenario.conftest import playing
+from tests.scenario.test_plans import proposing
 from tests.servers.demo import issue_credentials, stage
 from tests.servers.kubernetes.identities import GRANTS, kubeconfigs
 
@@ -82,6 +83,40 @@ async def test_a_count_is_written_with_the_credential_and_put_back_by_the_keeper
     assert started < told.index(Happened.GRANT_ISSUED) < told.index(Happened.COMMAND_JUDGED, started)
     assert told.index(Happened.GRANT_REVOKED) < told.index(Happened.EXECUTION_ENDED)
     assert f"p-{one.resolution.approval_id}" not in accounts(cluster_server)
+
+
+async def test_a_plan_that_writes_values_runs_with_a_credential_that_is_held_to_them(
+    cluster_server, staged, issued, store
+):
+    scenario = staged("at-limit")
+    where = ("-n", scenario.namespace)
+    cluster_server.kubectl(
+        *where, "create", "configmap", "settings", "--from-literal=pool=5", "--from-literal=log=info"
+    )
+    named = f"deployment/{scenario.workload}"
+    lines = [
+        f"kubectl scale {named} --replicas=4 -n {scenario.namespace}",
+        f'kubectl patch configmap settings -n {scenario.namespace} -p \'{{"data":{{"pool":"20"}}}}\'',
+        f"kubectl annotate {named} pool=20 -n {scenario.namespace}",
+        f"kubectl set env {named} POOL=20 -n {scenario.namespace}",
+    ]
+    async with issued(verify_seconds=40.0) as play:
+        play.stage.model.script = proposing(lines)
+        await play.ask("at-limit")
+        card = await play.card("Approval needed", seconds=40)
+        assert "data.pool" in str(card["blocks"])
+        await play.click(card, "approve")
+        told = await play.thread_with(card, "The plan was run to its end", seconds=60)
+        one = await play.newest()
+
+    assert [f"Step {number} of 4 is done" in told for number in (1, 2, 3, 4)] == [True] * 4
+    live = deployment(cluster_server, scenario)
+    assert live["metadata"]["annotations"]["pool"] == "20"
+    (container,) = live["spec"]["template"]["spec"]["containers"]
+    assert {"name": "POOL", "value": "20"} in container["env"]
+    settings = cluster_server.request("GET", f"/api/v1/namespaces/{scenario.namespace}/configmaps/settings")
+    assert settings["data"] == {"pool": "20", "log": "info"}
+    assert Happened.GRANT_REVOKED in await happened(store, one.resolution.id)
 
 
 async def test_a_fix_that_makes_it_worse_is_put_back_by_the_keeper(cluster_server, staged, issued):

@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,42 +14,13 @@ from core.permit import PermitRule
 from core.resolution import ApprovalId, ResolutionId
 from core.resources import Resource
 from tests.cluster import objects, waiting
-from tests.cluster.granted import Granted, issuer_of, open_granted, open_identity
-from tests.servers.kubernetes.identities import GRANTS, apply_identities, apply_policies, bind
+from tests.cluster.granted import Granted, open_granted, open_identity
+from tests.servers.kubernetes.identities import GRANTS
 from tests.servers.kubernetes.server import ClusterServer, RefusedError
 from tests.unit.core import examples
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 LISTED_IMAGE = "registry.example/shop/web:1.4.0"
-_approvals = iter(range(1, 10_000))
-
-
-@pytest.fixture(scope="module")
-def identities(cluster_server: ClusterServer) -> None:
-    apply_identities(cluster_server)
-    apply_policies(cluster_server)
-
-
-@pytest.fixture
-async def issuing(cluster_server: ClusterServer, identities: None) -> AsyncIterator[KubernetesCluster]:
-    async with open_identity(cluster_server, "issuer") as opened:
-        yield opened
-
-
-@pytest.fixture
-def issuer(issuing: KubernetesCluster) -> GrantIssuer:
-    return issuer_of(issuing)
-
-
-@pytest.fixture
-def managed(cluster_server: ClusterServer, identities: None, namespace: str) -> str:
-    bind(cluster_server, namespace)
-    return namespace
-
-
-@pytest.fixture
-def approval() -> str:
-    return f"00000000-0000-0000-0000-{next(_approvals):012}"
 
 
 def web(kind: str, namespace: str) -> Resource:

@@ -135,7 +135,7 @@ async def bench(
 async def test_an_approval_at_work_gets_one_credential_once_and_history_tells_its_id(bench: Bench, tmp_path: Path):
     approval = await bench.approved()
 
-    grant = await bench.client.issue(approval.id)
+    grant = await bench.client.issue(approval.id, RiskLevel.MEDIUM)
     done = await grant.commands.run(
         (("kubectl", "rollout", "restart", "deployment/web"),), folder=tmp_path, seconds=30, namespace=bench.namespace
     )
@@ -151,7 +151,7 @@ async def test_an_approval_at_work_gets_one_credential_once_and_history_tells_it
     assert len(str(entry.facts["token_id"])) == 36
     assert grant.commands.token.value not in str(entry.facts)
     with pytest.raises(NotAllowedError, match="once"):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
     assert f"p-{approval.id}" in bench.accounts()
 
     await bench.client.revoke(approval.id)
@@ -163,14 +163,16 @@ async def test_an_approval_at_work_gets_one_credential_once_and_history_tells_it
     assert f"p-{approval.id}" not in bench.accounts()
     assert [one.what for one in await bench.happened(approval)] == [Happened.GRANT_ISSUED, Happened.GRANT_REVOKED]
     with pytest.raises(NotAllowedError, match="once"):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
 
 async def test_of_two_that_ask_at_once_one_is_refused_and_the_other_keeps_its_credential(bench: Bench, tmp_path: Path):
     approval = await bench.approved()
 
     answers = await asyncio.gather(
-        bench.client.issue(approval.id), bench.client.issue(approval.id), return_exceptions=True
+        bench.client.issue(approval.id, RiskLevel.MEDIUM),
+        bench.client.issue(approval.id, RiskLevel.MEDIUM),
+        return_exceptions=True,
     )
 
     (grant,) = [one for one in answers if not isinstance(one, Exception)]
@@ -184,7 +186,7 @@ async def test_of_two_that_ask_at_once_one_is_refused_and_the_other_keeps_its_cr
 async def test_a_line_that_was_asked_for_has_a_credential_for_itself_alone(bench: Bench, tmp_path: Path):
     line = "kubectl scale deployment/web --replicas=1"
     approval = await bench.approved(line=line)
-    grant = await bench.client.issue(approval.id)
+    grant = await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
     async def run(text: str) -> int | None:
         stages = (tuple(text.split()),)
@@ -199,7 +201,7 @@ async def test_a_line_that_no_role_can_say_has_none(bench: Bench):
     approval = await bench.approved(line="kubectl annotate deployment/web a=b")
 
     with pytest.raises(NotAllowedError, match="No credential can be made"):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
     assert f"p-{approval.id}" not in bench.accounts()
 
@@ -209,7 +211,7 @@ async def test_what_was_not_approved_gets_none(bench: Bench, state: ApprovalStat
     approval = await bench.approved(state=state)
 
     with pytest.raises(NotAllowedError, match=state.value):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
     assert f"p-{approval.id}" not in bench.accounts()
 
@@ -232,7 +234,7 @@ async def test_what_is_not_as_it_was_approved_or_not_at_work_gets_none(bench: Be
     await bench.sql(change)
 
     with pytest.raises(NotAllowedError, match=told):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
     assert f"p-{approval.id}" not in bench.accounts()
 
@@ -241,16 +243,16 @@ async def test_an_expired_approval_and_one_that_nobody_knows_get_none(bench: Ben
     expired = await bench.approved(ends=-1)
 
     with pytest.raises(NotAllowedError, match="expired"):
-        await bench.client.issue(expired.id)
+        await bench.client.issue(expired.id, RiskLevel.MEDIUM)
     with pytest.raises(NotFoundError):
-        await bench.client.issue(ApprovalId(str(uuid.uuid4())))
+        await bench.client.issue(ApprovalId(str(uuid.uuid4())), RiskLevel.MEDIUM)
     with pytest.raises(NotFoundError):
-        await bench.client.issue(ApprovalId("../../etc"))
+        await bench.client.issue(ApprovalId("../../etc"), RiskLevel.MEDIUM)
 
 
 async def test_a_token_is_renewed_in_time_while_the_execution_is_at_work_and_not_after(bench: Bench, tmp_path: Path):
     approval = await bench.approved()
-    grant = await bench.client.issue(approval.id)
+    grant = await bench.client.issue(approval.id, RiskLevel.MEDIUM)
     first = grant.commands.token.value
     grant.commands.token.expires_at = utc_now() + timedelta(seconds=30)
     line = (("kubectl", "get", "deployment", "web"),)
@@ -285,7 +287,7 @@ async def test_a_killed_issuer_changes_nothing_and_is_said_to_be_away(bench: Ben
     bench.process.wait(5)
 
     with pytest.raises(UnavailableError, match="nothing is changed"):
-        await bench.client.issue(approval.id)
+        await bench.client.issue(approval.id, RiskLevel.MEDIUM)
 
     assert f"p-{approval.id}" not in bench.accounts()
 
@@ -294,8 +296,8 @@ async def test_what_an_execution_left_behind_is_swept_and_told_and_what_is_at_wo
     bench: Bench, cluster_server: ClusterServer
 ):
     left, working = await bench.approved(), await bench.approved()
-    grant = await bench.client.issue(left.id)
-    await bench.client.issue(working.id)
+    grant = await bench.client.issue(left.id, RiskLevel.MEDIUM)
+    await bench.client.issue(working.id, RiskLevel.MEDIUM)
     bench.process.send_signal(signal.SIGKILL)
     await bench.sql(f"UPDATE resolution SET state = 'interrupted' WHERE id = '{left.resolution_id}'")
 

@@ -17,7 +17,7 @@ def namespaces(cluster_server: ClusterServer) -> None:
     """What a dry run needs to be there: the product's own namespace and account, and the example's namespace."""
     cluster_server.kubectl("apply", "-f", str(MANIFESTS / "namespace.yaml"))
     cluster_server.kubectl("apply", "-f", str(MANIFESTS / "grants-namespace.yaml"))
-    for who in ("", "issuer-", "preview-", "keeper-"):
+    for who in ("", "issuer-", "preview-", "keeper-", "medium-changer-", "high-changer-", "critical-changer-"):
         cluster_server.kubectl("apply", "-f", str(MANIFESTS / f"{who}service-account.yaml"))
     with suppress(RefusedError):  # another module made it
         cluster_server.kubectl("create", "namespace", "shop")

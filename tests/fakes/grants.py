@@ -1,11 +1,14 @@
 """Grants in memory: who was issued what, in order, and what was taken away."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from core.errors import ResolverError
 from core.grants import Commands, Grant
-from core.permit import PermittedLine
+from core.permit import PermittedLine, Write
 from core.resolution import ApprovalId
+from core.risk_levels import RiskLevel
+from core.snapshot import Touched
 
 
 @dataclass
@@ -18,15 +21,16 @@ class FakeGrants:
     unheld: ResolverError | None = None
     told: list[str] = field(default_factory=list)
 
-    async def issue(self, approval_id: ApprovalId) -> Grant:
+    async def issue(self, approval_id: ApprovalId, risk: RiskLevel) -> Grant:
         self.told.append(f"issued {approval_id}")
         if self.refusal is not None:
             raise self.refusal
         return Grant(approval_id, self.commands)
 
-    def check_line(self, line: PermittedLine) -> None:
+    def held(self, line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
         if self.unheld is not None:
             raise self.unheld
+        return replace(line, writes=tuple(Write(one.target, "whole", "as tried") for one in touched))
 
     async def revoke(self, approval_id: ApprovalId) -> None:
         self.told.append(f"revoked {approval_id}")

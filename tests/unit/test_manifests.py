@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core import writes
 from core.cluster import issuing
+from core.cluster.posture import POLICIES
 from core.rights import VALUES_GROUP, ceiling
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -76,7 +78,7 @@ def test_what_a_grant_lists_without_names_is_bound_by_the_administrator_and_is_n
     }
 
 
-@pytest.mark.parametrize("name", ["issuer-fence", "preview-only", "grant-fence", "grant-values"])
+@pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_refuses_where_it_cannot_be_evaluated_and_its_binding_denies(name: str):
     policy, binding = read(f"{name}-policy"), read(f"{name}-policy-binding")
 
@@ -95,12 +97,41 @@ def test_the_policies_name_the_accounts_that_are_shipped():
         assert condition["expression"] == f"request.userInfo.username == '{user}'"
 
 
-def test_the_policy_of_values_asks_about_the_group_that_rights_are_written_in():
+def test_the_policies_of_values_ask_about_the_group_that_rights_are_written_in():
     text = (MANIFESTS / "grant-values-policy.yaml").read_text(encoding="utf-8")
 
     assert f"authorizer.group('{VALUES_GROUP}')" in text
     for resource in {resource for group, resource, _ in ceiling() if group == VALUES_GROUP}:
         assert f"variables.values.resource('{resource}')" in text
+    assert f"authorizer.group('{VALUES_GROUP}').resource('changes')" in variables("grant-objects")["changes"]
+
+
+def variables(policy: str) -> dict[str, str]:
+    return {one["name"]: one["expression"] for one in read(f"{policy}-policy")["spec"]["variables"]}
+
+
+def test_what_may_be_approved_of_pods_is_the_same_for_the_policy_and_for_those_who_ask():
+    told = variables("grant-values")
+
+    assert set(yaml.safe_load(told["podKeys"])) == writes.POD_KEYS | {"containers"}
+    assert set(yaml.safe_load(told["containerKeys"])) == writes.CONTAINER_KEYS
+
+
+def matched(policy: str) -> set[tuple[str, str]]:
+    rules = read(f"{policy}-policy")["spec"]["matchConstraints"]["resourceRules"]
+    assert all(one["operations"] == ["CREATE", "UPDATE"] for one in rules)
+    return {(group, resource) for rule in rules for group in rule["apiGroups"] for resource in rule["resources"]}
+
+
+def test_whatever_a_grant_may_write_is_matched_by_a_policy_of_values_and_passed_by_the_fence():
+    written = {(group, one) for group, one, verb in ceiling() if verb in {"patch", "update"}}
+    made = {(group, one) for group, one, verb in ceiling() if verb == "create"} - {("", "pods/eviction")}
+    fence = read("grant-fence-policy")["spec"]["validations"][0]["expression"]
+
+    assert written == matched("grant-values") | matched("grant-objects")
+    assert made <= matched("grant-objects")
+    for group, one in written:
+        assert f"'{group}/{one}'" in fence.replace("/'", "'")
 
 
 def test_grants_live_in_the_namespace_that_the_manifests_make():
@@ -146,3 +177,31 @@ def test_what_the_service_s_own_account_may_do_is_reading():
     held = triples(read("reader-cluster-role"))
 
     assert {verb for _, _, verb in held} == {"get", "list", "watch"}
+
+
+LEVELS = ("medium", "high", "critical")
+
+
+def test_each_ready_made_role_is_bound_to_its_own_level_and_those_above():
+    for number, level in enumerate(LEVELS):
+        bound = {one["name"] for one in read(f"{level}-changer-role-binding")["subjects"]}
+
+        assert bound == {f"incident-resolver-{one}-changer" for one in LEVELS[number:]}
+        assert read(f"{level}-changer-service-account")["metadata"]["name"] in bound
+
+
+def test_no_ready_made_role_repeats_another_scales_below_high_or_deletes_more_than_pods_below_critical():
+    held = {level: triples(read(f"{level}-changer-cluster-role")) for level in LEVELS}
+    shared = {("batch", "cronjobs", "get"), ("batch", "cronjobs", "list")}
+
+    assert (held["medium"] & held["high"]) | (held["high"] & held["critical"]) == set()
+    assert held["medium"] & held["critical"] == shared
+    assert not any("scale" in resource or "autoscaler" in resource for _, resource, _ in held["medium"])
+    assert {(one, verb) for _, one, verb in held["medium"] | held["high"] if verb == "delete"} == {("pods", "delete")}
+    assert not {group for each in held.values() for group, _, _ in each} - {
+        "",
+        "apps",
+        "autoscaling",
+        "batch",
+        "policy",
+    }

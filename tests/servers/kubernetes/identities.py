@@ -7,7 +7,7 @@ from tests.servers.kubernetes.server import ClusterServer
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 NAMESPACE = "incident-resolver"
 GRANTS = "incident-resolver-grants"
-POLICIES = ("issuer-fence", "preview-only", "grant-fence", "grant-values")
+POLICIES = ("issuer-fence", "preview-only", "grant-fence", "grant-values", "grant-objects")
 ACCOUNTS = {"reader": NAMESPACE} | {one: f"{NAMESPACE}-{one}" for one in ("preview", "keeper", "issuer")}
 IN_EACH_NAMESPACE = ("issuer", "keeper", "preview", "grant-reads")
 

@@ -10,6 +10,7 @@ from core.approval import Approval, ApprovalState, Subject
 from core.errors import NotAllowedError, UnavailableError
 from core.grants import Claim, NoChanges, ReadyMade, taken_away
 from core.resolution import State
+from core.risk_levels import RiskLevel
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.grants import FakeGrants
 from tests.unit.core import examples
@@ -76,6 +77,25 @@ async def test_an_execution_without_changes_runs_none():
 async def test_without_an_issuer_every_execution_has_the_ready_made_identity():
     cluster = FakeCluster()
 
-    grant = await ReadyMade(cluster).issue("a-1")
+    grant = await ReadyMade(cluster).issue("a-1", RiskLevel.CRITICAL)
 
     assert grant.commands is cluster
+
+
+@pytest.mark.parametrize(
+    ("risk", "level"),
+    [(RiskLevel.LOW, "MEDIUM"), (RiskLevel.MEDIUM, "MEDIUM"), (RiskLevel.HIGH, "HIGH")],
+)
+async def test_an_execution_has_the_ready_made_identity_of_its_approvals_level(risk, level):
+    by_risk = {RiskLevel.MEDIUM: FakeCluster(), RiskLevel.HIGH: FakeCluster()}
+
+    grant = await ReadyMade(FakeCluster(), by_risk).issue("a-1", risk)
+
+    assert grant.commands is by_risk[RiskLevel(level)]
+
+
+async def test_a_level_without_an_identity_changes_nothing_and_says_what_to_set():
+    grants = ReadyMade(FakeCluster(), {RiskLevel.MEDIUM: FakeCluster()})
+
+    with pytest.raises(NotAllowedError, match="INCIDENT_RESOLVER_HIGH_KUBECONFIG"):
+        await grants.issue("a-1", RiskLevel.HIGH)

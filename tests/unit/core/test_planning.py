@@ -161,6 +161,14 @@ async def test_a_step_that_no_credential_could_be_held_to_is_refused_before_anyb
     assert "No credential can be made" in found.reason
 
 
+async def test_a_step_is_planned_with_the_values_that_its_credential_is_held_to(tmp_path):
+    desk = Desk(tmp_path, ScriptedAgent(proposals=[proposal(SCALE)]))
+
+    (line,) = (await desk.plan()).permit.lines
+
+    assert [(one.target, one.value) for one in line.writes] == [(line.targets[0], "as tried")]
+
+
 @pytest.mark.parametrize(
     ("agent", "reason"),
     [

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from core.commands.gate import judge
 from core.effects import Change
 from core.errors import NotAllowedError
-from core.permit import PermitRule, PermittedLine
+from core.permit import PermitRule, PermittedLine, Write
 from core.resources import Resource
-from core.rights import VALUES_GROUP, Right, ceiling, merged, rights, rights_of
+from core.rights import VALUES_GROUP, Right, ceiling, held_line, merged, rights, rights_of
 from core.risk_levels import RiskLevel
+from core.snapshot import Touched
 from tests.unit.core.examples import WEB, WEB_1, permit
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -213,3 +214,91 @@ def test_a_line_of_another_program_and_one_beside_its_targets_get_none():
 def test_what_a_rule_cannot_say_of_a_change_gets_none(change):
     with pytest.raises(NotAllowedError, match="No credential can be made"):
         rights_of(change, WEB)
+
+
+# --- lines whose values are told by a dry run ------------------------------------------------------------------------
+
+SETTINGS = Resource("ConfigMap", "settings", "shop", "v1", "uid-settings")
+NEW = Resource("ConfigMap", "settings", "shop", "v1")
+PATCH = 'kubectl patch cm settings -p \'{"data":{"a":"2"}}\''
+
+
+def config_map(**data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": data}
+
+
+def touched(target: Resource = SETTINGS, *, is_new: bool = False) -> list[Touched]:
+    return [Touched(target, None if is_new else config_map(a="1"), config_map(a="2"))]
+
+
+def test_a_line_that_writes_values_is_a_right_to_exactly_these_on_exactly_this_object():
+    held = held_line(line(PATCH, SETTINGS), touched())
+
+    assert held.writes == (Write(SETTINGS, "data", '[{"a":"2"}, {}]'),)
+    assert of_lines(held) == (
+        Right("shop", "", "configmaps", ("get", "patch"), ("settings",)),
+        Right("shop", VALUES_GROUP, "changes", ("use",), ('configmaps/settings data [{"a":"2"}, {}]',)),
+    )
+
+
+def test_what_a_credential_is_held_to_is_part_of_what_people_approve():
+    bare = replace(permit(), rules=(), lines=(line(PATCH, SETTINGS),))
+    held = replace(bare, lines=(held_line(bare.lines[0], touched()),))
+
+    assert held.digest != bare.digest
+
+
+def files(text: str) -> PermittedLine:
+    judged = judge(text, "shop", files=lambda _: b"kind: ConfigMap\nmetadata: {name: settings}\n")
+    return PermittedLine(text, judged.stages, RiskLevel.HIGH, judged.rule, "shop", (SETTINGS,))
+
+
+def test_replacing_is_an_update_and_making_a_server_side_apply():
+    replacing = held_line(files("kubectl replace -f f.yaml"), touched())
+    making = held_line(
+        replace(files("kubectl apply --server-side -f f.yaml"), targets=(NEW,)), touched(NEW, is_new=True)
+    )
+
+    assert of_lines(replacing)[0].verbs == ("get", "update")
+    assert of_lines(making)[0].verbs == ("get", "patch", "create")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kubectl create cm settings --from-literal=a=2", "apply --server-side"),
+        ("kubectl autoscale deploy/web --max=3", "apply --server-side"),
+        ("kubectl expose deploy/web --port=80", "apply --server-side"),
+        ("kubectl apply -f f.yaml", "apply --server-side"),
+        ("kubectl replace --force -f f.yaml", "can be told of"),
+        ("kubectl patch cm settings --subresource=status -p {}", "can be told of"),
+        ("kubectl set serviceaccount deploy/web robot", "can be told of"),
+        ("kubectl delete cm settings", "can be told of"),
+        ("kubectl cordon node-a", "can be told of"),
+        ("kubectl drain node-a", "can be told of"),
+    ],
+)
+def test_what_no_credential_can_be_held_to_is_refused_with_what_to_write_instead(text, told):
+    with pytest.raises(NotAllowedError, match=told):
+        held_line(replace(files(text), targets=(NEW,)), touched(NEW, is_new=True))
+
+
+def test_a_line_that_changes_nothing_and_one_whose_object_is_none_of_its_targets_get_none():
+    with pytest.raises(NotAllowedError, match="would change nothing"):
+        held_line(line(PATCH, SETTINGS), [Touched(SETTINGS, config_map(a="1"), config_map(a="1"))])
+    with pytest.raises(NotAllowedError, match="none of its targets"):
+        held_line(line(PATCH, WEB), touched())
+
+
+def test_workloads_and_services_are_not_made():
+    web = Resource("Service", "web", "shop", "v1")
+    made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "ClusterIP"}}
+
+    with pytest.raises(NotAllowedError, match="makes no Service"):
+        held_line(replace(files("kubectl apply --server-side -f f.yaml"), targets=(web,)), [Touched(web, None, made)])
+
+
+def test_a_line_whose_effects_say_it_all_needs_no_writes():
+    scale = line("kubectl scale deploy/web --replicas=4")
+
+    assert held_line(scale, ()) == scale

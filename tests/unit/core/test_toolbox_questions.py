@@ -631,3 +631,14 @@ async def test_nobody_is_asked_about_a_line_that_no_credential_could_be_held_to(
     assert "No credential can be made for this line" in answer.text
     assert at.records.approvals == {}
     assert at.cluster.ran == []
+
+
+async def test_people_are_asked_about_the_values_that_the_credential_is_held_to():
+    at = desk(True)
+    at.toolbox.grants = FakeGrants(at.cluster)
+
+    await at.bash(SCALE)
+
+    (question,) = at.records.approvals.values()
+    (line,) = question.permit.lines
+    assert [(one.target, one.value) for one in line.writes] == [(line.targets[0], "as tried")]
