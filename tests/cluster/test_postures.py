@@ -228,6 +228,9 @@ async def test_each_level_may_do_what_its_approvals_need_and_not_what_is_above_i
             for line in (*(each for some in lines.values() for each in some), "get secrets"):
                 stages = (("kubectl", *line.split()),)
                 ran = await one.run(stages, folder=tmp_path, seconds=30, namespace=namespace)
+                if "within the past second" in ran.output:  # kubectl restarts a workload once a second
+                    await asyncio.sleep(1.1)
+                    ran = await one.run(stages, folder=tmp_path, seconds=30, namespace=namespace)
                 done.setdefault(line, []).extend([level] if ran.exit_code == 0 else [])
                 if ran.exit_code != 0:
                     assert "orbidden" in ran.output or "NotFound" in ran.output, (level, line, ran.output)
