@@ -1,5 +1,6 @@
 """What the cluster enforces, as `check` tells it: with all of it, without the policies, without an issuer."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
