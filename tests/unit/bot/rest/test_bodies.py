@@ -25,7 +25,9 @@ def test_gzip_is_unpacked_up_to_the_limit_of_a_body():
         unpacked(gzip.compress(b"x" * (BODY_LIMIT + 1)), {"Content-Encoding": "gzip"})
 
 
-@pytest.mark.parametrize("raw", [b"", b"no gzip", gzip.compress(b"{}")[:-4], gzip.compress(b"{}") + b"more"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"no gzip", gzip.compress(b"{}", mtime=0)[:-4], gzip.compress(b"{}", mtime=0) + b"more"]
+)
 def test_what_is_no_whole_gzip_is_refused(raw):
     with pytest.raises(InvalidInputError, match="gzip"):
         unpacked(raw, {"Content-Encoding": "gzip"})
