@@ -16,7 +16,7 @@ UPDATE resolution r SET lease_owner = :owner, lease_until = now() + make_interva
        epoch = r.epoch + 1
 WHERE r.id IN (
     SELECT id FROM resolution WHERE wake_at <= now() AND (lease_until IS NULL OR lease_until < now())
-    ORDER BY wake_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    ORDER BY wake_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING {RESOLUTION}
 """)
 _MINE = "WHERE id = CAST(:id AS uuid) AND epoch = :epoch"

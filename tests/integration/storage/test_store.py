@@ -136,6 +136,18 @@ async def test_two_workers_never_claim_the_same_resolution(store):
     assert len(ids) == len(set(ids)) == 5
 
 
+async def test_a_row_that_others_are_only_just_naming_is_claimed_at_once(store):
+    """A card's first row names its resolution in the very moment that both are woken by the same notification."""
+    one = await added(store)
+    async with store.engine.begin() as naming:
+        statement = "INSERT INTO card (resolution_id, nonce) VALUES (CAST(:id AS uuid), 'n')"
+        await naming.execute(text(statement), {"id": one.id})
+
+        (claimed_one,) = await store.claim("w1", limit=1)
+
+    assert claimed_one.id == one.id
+
+
 async def test_a_lost_epoch_moves_nothing(store):
     await added(store)
     one = await claimed(store)
