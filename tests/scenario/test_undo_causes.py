@@ -12,6 +12,7 @@ from core.agent.profiles import agent_profiles
 from core.history import Happened
 from core.resolution import State
 from tests.scenario.conftest import Play, playing
+from tests.scenario.test_plans import proposing
 
 BASE = "/api/v1/incident"
 BODY = {
@@ -145,3 +146,25 @@ async def test_a_fix_that_makes_it_worse_is_left_where_the_policy_does_not_name_
         assert "Not healthy after the change (worse)" in seen.resolution.summary
         entries = await play.stage.assembled.intake._store.entries(seen.resolution.id)
         assert Happened.EVIDENCE_KEPT not in [one.entry.what for one in entries]
+
+
+@pytest.mark.parametrize(
+    ("causes", "end"), [("[unchanged]", State.ROLLED_BACK), ("[worse, healing, error]", State.FAILED)]
+)
+async def test_a_change_that_helps_nothing_is_undone_only_where_the_policy_names_that(
+    database_url, tmp_path, causes, end
+):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"version: 1\nexecution:\n  auto_rollback: true\n  undo_when: {causes}\n")
+    asked = {**BODY, "namespace": "shop", "action_type": "config_fix", "action_description": "checkout: crashes"}
+    async with playing(database_url, policy=policy, verify_seconds=3.0) as play:
+        play.stage.model.script = proposing(["kubectl annotate deployment/checkout note=x -n shop"])
+        _, answer = await play.post(f"{BASE}/resolve", asked)
+        await play.until_state(answer["resolution_id"], State.AWAITING_APPROVAL)
+        await play.click(await play.card("Approval needed"), "approve")
+
+        seen = await play.until_state(answer["resolution_id"], end, seconds=40)
+
+        assert "Not healthy after the change (unchanged)" in seen.resolution.summary
+        (deployment,) = play.stage.simulator.objects.of("Deployment", "shop")
+        assert ("note" in deployment["metadata"].get("annotations", {})) is (end is State.FAILED)
