@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from core.approval import Approval, ApprovalState, Subject
+from core.assessment import RiskAssessment
 from core.effects import Change
 from core.errors import BudgetExceededError, LeaseLostError, RollbackFailedError, UnprocessableError
 from core.execution import CommandRecord
@@ -359,6 +360,24 @@ async def test_a_card_is_due_until_its_newest_history_was_sent_and_has_one_sende
     (again,) = await cards.claim_cards("a", limit=5)
     assert not await cards.card_sent(replace(slot, ts="2.0"), next_in_seconds=0)
     assert again.ts == "1.0"
+
+
+async def test_a_card_is_due_again_when_its_assessment_comes_without_an_entry_of_history(store):
+    """While the service is paused the assessment is stored, and nothing else happens for as long as that lasts."""
+    stored = await added(store)
+    cards = PostgresCards(store.engine)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE resolution SET created_at = created_at - interval '1 second'"))
+    (slot,) = await cards.claim_cards("a", limit=5)
+    assert await cards.card_sent(replace(slot, channel="C1", ts="1.0", sent_seq=1), next_in_seconds=0)
+
+    for is_due in (True, False):
+        async with store.transaction() as tx:
+            await tx.save_assessment(stored.id, RiskAssessment(RiskLevel.HIGH, (), "", (), ()))
+        found = await cards.claim_cards("a", limit=5)
+        assert bool(found) is is_due
+        for one in found:
+            assert await cards.card_sent(replace(one, sent_seq=1), next_in_seconds=0)
 
 
 async def test_deadlines_are_judged_by_the_databases_clock(store):
