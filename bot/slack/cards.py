@@ -90,11 +90,7 @@ def card_sentence(overview: Overview) -> str:
     resolution = overview.resolution
     sign, _ = words.STATES[resolution.state]
     level = f" Risk: {overview.assessment.level.value}." if overview.assessment else ""
-    return escaped(f"{sign} {_state_words(overview)}: {_title(overview)}.{level}", 300)
-
-
-def _state_words(overview: Overview) -> str:
-    return "Planning" if plans.is_planning(overview) else words.state_words(overview.resolution)
+    return escaped(f"{sign} {plans.state_words(overview)}: {_title(overview)}.{level}", 300)
 
 
 def _title(overview: Overview) -> str:
@@ -108,7 +104,7 @@ def _title(overview: Overview) -> str:
 
 def _header(overview: Overview) -> Block:
     sign, _ = words.STATES[overview.resolution.state]
-    state = f"{sign} {_state_words(overview)}"
+    state = f"{sign} {plans.state_words(overview)}"
     if overview.question is not None:
         state = "✋ Answer needed in the thread"
     return {

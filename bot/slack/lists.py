@@ -18,11 +18,10 @@ def _line(overview: Overview) -> str:
     resolution = overview.resolution
     request = resolution.request
     sign, _ = words.STATES[resolution.state]
-    state = "Planning" if plans.is_planning(overview) else words.state_words(resolution)
     level = f" · {overview.assessment.level.value}" if overview.assessment else ""
     waits = " · ✋ *waits for an answer in its thread*" if overview.question else ""
     return (
-        f"{sign} `{resolution.id[:8]}` {state} · {request.action_type.value} in "
+        f"{sign} `{resolution.id[:8]}` {plans.state_words(overview)} · {request.action_type.value} in "
         f"{escaped(request.namespace, 70)}{level}{waits} · {words.time_token(resolution.created_at)} · "
         f"{one_line(request.action_description, 80)}"
     )

@@ -42,6 +42,11 @@ def is_planning(overview: Overview) -> bool:
     return overview.resolution.state is State.GATHERING and overview.assessment is not None
 
 
+def state_words(overview: Overview) -> str:
+    """Gathering in the words of what is waited for."""
+    return "Planning" if is_planning(overview) else words.state_words(overview.resolution)
+
+
 def planning_blocks() -> list[Block]:
     return [
         _section(
