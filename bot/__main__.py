@@ -4,18 +4,11 @@ import sys
 
 
 def main() -> None:
-    """`assess` is started many times a minute by scripts: it does not wait for the imports of the service.
-
-    `issuer` loads nothing of the agent, the model and Slack.
-    """
+    """`assess` is started many times a minute by scripts: it does not wait for the imports of the others."""
     if sys.argv[1:2] == ["assess"]:
         from bot.cli import assess  # noqa: PLC0415  see above
 
         sys.exit(assess.run(sys.argv[2:]))
-    if sys.argv[1:2] == ["issuer"]:
-        from bot.cli import issuer  # noqa: PLC0415  see above
-
-        sys.exit(issuer.run(sys.argv[2:]))
     from bot.settings import settle_home  # noqa: PLC0415  see above
 
     settle_home()

@@ -2,31 +2,11 @@
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from bot.cli.logs import configure_logs
 from bot.issuer import open_issuer
 from bot.service import stop_on_signals
-from bot.settings import Settings, load_settings
-from core.errors import ResolverError
-
-
-def run(arguments: Sequence[str]) -> int:
-    """As bot.cli.main.run, without loading the service."""
-    parser = argparse.ArgumentParser(prog="incident-resolver issuer", description=__doc__)
-    parser.add_argument("--socket", metavar="FILE")
-    given = parser.parse_args(arguments)
-    try:
-        settings = load_settings()
-        configure_logs(settings.log)
-        return asyncio.run(issue(settings, given))
-    except ResolverError as error:
-        print(f"incident-resolver: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+from bot.settings import Settings
 
 
 async def issue(settings: Settings, given: argparse.Namespace) -> int:

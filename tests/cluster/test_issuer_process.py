@@ -272,7 +272,7 @@ async def test_the_socket_is_its_owners_alone(bench: Bench):
 
 
 def test_the_process_loads_neither_the_agent_nor_slack():
-    loaded = "import sys, bot.cli.issuer; print(*sys.modules)"
+    loaded = "import sys, bot.cli.main, bot.cli.issuer; print(*sys.modules)"
 
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
 
