@@ -50,30 +50,36 @@ class Undoing:
         snapshot = await self._snapshot(resolution)
         report = await self.rollback.preview(snapshot) if snapshot is not None else None
         if snapshot is not None and report is not None:
+            overview = await self._overview(resolution)
             told = [step.sentence for step in report.beyond]
-            if await self._is_misnamed(resolution, snapshot):
+            if await self._is_misnamed(overview, snapshot):
                 told.append(OTHER_CONTENT)
             if told:
-                await self._ask(resolution, snapshot, report, told)
+                await self._ask(overview, snapshot, report, told)
                 return
         async with self.store.transaction() as tx:
             entry = Entry(Happened.ROLLBACK_STARTED, resolution.id, None)
             held(await tx.move(resolution, to=State.ROLLING_BACK, because=entry, wake_in_seconds=0))
 
-    async def _is_misnamed(self, resolution: Resolution, snapshot: Snapshot) -> bool:
-        """Whether what people approved lately names other content than the snapshot holds."""
+    async def _overview(self, resolution: Resolution) -> Overview:
         overview = await self.store.overview(resolution.id)
+        if overview is None:
+            raise ResolverError("A resolution that is rolled back has lost its rows.")
+        return overview
+
+    async def _is_misnamed(self, overview: Overview, snapshot: Snapshot) -> bool:
+        """Whether what people approved lately names other content than the snapshot holds."""
         async with self.store.transaction() as tx:
-            standing = _standing(overview, await tx.now()) if overview else None
+            standing = _standing(overview, await tx.now())
         return standing is not None and _misnames(standing.permit, snapshot)
 
-    async def _ask(self, resolution: Resolution, snapshot: Snapshot, report: UndoReport, told: list[str]) -> None:
-        overview = await self.store.overview(resolution.id)
+    async def _ask(self, overview: Overview, snapshot: Snapshot, report: UndoReport, told: list[str]) -> None:
+        resolution = overview.resolution
         again = {step.seq for step in report.beyond}
         affected = tuple(entry.target for entry in snapshot.entries if entry.seq in again)
         assessment = RiskAssessment(RiskLevel.HIGH, tuple(told), "", (), affected)
         is_asked = self.engine.needs_person(assessment, resolution.request, caller=resolution.requested_by)
-        if overview is None or not is_asked:
+        if not is_asked:
             raise ResolverError("What goes beyond the undo of its own change is never done without a person.")
         async with self.store.transaction() as tx:
             now = await tx.now()
@@ -144,9 +150,7 @@ class Undoing:
 
     async def _approval(self, resolution: Resolution, snapshot: Snapshot) -> Approval:
         """The permit this rollback runs under: one that people approved lately, or the one the first question gave."""
-        overview = await self.store.overview(resolution.id)
-        if overview is None:
-            raise ResolverError("A resolution that is rolled back has lost its rows.")
+        overview = await self._overview(resolution)
         async with self.store.transaction() as tx:
             now = await tx.now()
             standing = _standing(overview, now)
