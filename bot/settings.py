@@ -189,9 +189,9 @@ class Settings(BaseSettings):
         """Whether changes run with a credential per approval, and never with anything else."""
         return self.issuer_kubeconfig is not None or self.issuer_url is not None
 
-    def proxy_for(self, url: str) -> str | None:
+    def proxy_for(self, url: str | None) -> str | None:
         """The proxy on the way to an https:// address; None for this machine and for what NO_PROXY lists."""
-        parts = urlsplit(url)
+        parts = urlsplit(url or "")
         host = parts.hostname or ""
         if parts.scheme != "https" or _is_this_machine(host):
             return None

@@ -57,7 +57,7 @@ async def _open_graph(settings: Settings) -> AsyncIterator[Graph]:
 @asynccontextmanager
 async def open_sources(settings: Settings) -> AsyncIterator[tuple[Source, ...]]:
     """The sources beside Kubernetes, for `check`."""
-    proxy = settings.proxy_for(settings.platform_url or "")
+    proxy = settings.proxy_for(settings.platform_url)
     async with open_platform(settings.platform_url, proxy=proxy) as platform, _open_graph(settings) as graph:
         yield (*platform, graph)
 

@@ -83,7 +83,7 @@ async def open_flow(
             )
         )
         platform = await using.enter_async_context(
-            open_platform(settings.platform_url, proxy=settings.proxy_for(settings.platform_url or ""))
+            open_platform(settings.platform_url, proxy=settings.proxy_for(settings.platform_url))
         )
         gatherer = ContextGatherer(
             [KubernetesSource(ways.reader, clock=surroundings.clock), *platform, graph],

@@ -161,6 +161,7 @@ async def test_a_refused_slack_token_stops_the_service_and_says_which(database_u
             "INCIDENT_RESOLVER_SNAPSHOT_KEY": KEY,
             "INCIDENT_RESOLVER_SIGNING_KEY": KEY,
             "SLACK_API_URL": slack.api_url,
+            "HTTPS_PROXY": "http://127.0.0.1:1",
         }
         code, _, err = await run("serve", SLACK_BOT_TOKEN="xoxb-wrong", SLACK_APP_TOKEN=slack.app_token, **common)
         assert (code, "SLACK_BOT_TOKEN (invalid_auth)" in err) == (1, True), err

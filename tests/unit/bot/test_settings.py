@@ -19,6 +19,7 @@ PROXY = "http://proxy.example:3128"
         ("https://[::1]/", None),
         ("https://localhost", None),
         ("", None),
+        (None, None),
     ],
 )
 def test_the_proxy_is_for_https_beyond_this_machine_and_not_for_what_no_proxy_lists(url, proxy):
