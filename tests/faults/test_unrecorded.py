@@ -36,6 +36,16 @@ async def interrupted_once(world: World, *, line: str) -> Overview:
     return ended
 
 
+async def killed_in_a_plan(world: World, call: str) -> Overview:
+    """Right before this call of the store, the step's change made."""
+    moment = world.moment(call, line=PLANNED)
+    replica = await world.start(moment)
+    await world.ask("at-limit")
+    await world.approve()
+    await killed_at(moment, world, replica)
+    return await interrupted_once(world, line=PLANNED)
+
+
 async def undone(world: World, *, namespace: str, before: int, after: int) -> None:
     """By the button of the card."""
     assert replicas(world, namespace) == after
@@ -48,13 +58,7 @@ async def undone(world: World, *, namespace: str, before: int, after: int) -> No
 
 
 async def test_a_step_that_changed_the_cluster_and_whose_end_was_never_recorded_is_told_so_and_undone(world: World):
-    moment = world.moment("end_command", line=PLANNED)
-    replica = await world.start(moment)
-    await world.ask("at-limit")
-    await world.approve()
-    await killed_at(moment, world, replica)
-
-    ended = await interrupted_once(world, line=PLANNED)
+    ended = await killed_in_a_plan(world, "end_command")
 
     assert f"was started and is {UNKNOWN}" in ended.resolution.summary
     assert await recorded_ends(world, ended) == []
@@ -82,13 +86,7 @@ async def test_a_line_asked_mid_run_whose_end_was_never_recorded_is_told_so_and_
 
 
 async def test_a_step_that_was_recorded_but_not_what_it_left_is_told_as_run_and_undone(world: World):
-    moment = world.moment("update_snapshot_entries", line=PLANNED)
-    replica = await world.start(moment)
-    await world.ask("at-limit")
-    await world.approve()
-    await killed_at(moment, world, replica)
-
-    ended = await interrupted_once(world, line=PLANNED)
+    ended = await killed_in_a_plan(world, "update_snapshot_entries")
 
     assert await recorded_ends(world, ended) == [0]
     assert UNKNOWN not in ended.resolution.summary

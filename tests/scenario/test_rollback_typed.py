@@ -1,18 +1,13 @@
 """`/incident rollback` and the same in a thread: shown first, done by whom it may, and each refusal says why."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 from sqlalchemy import text
 
 from core.resolution import State
 from tests.scenario.conftest import Play, playing
-
-BASE = "/api/v1/incident"
-BODY = {
-    "client_id": "loc-01",
-    "namespace": "orders",
-    "action_type": "resource_scale",
-    "action_description": "orders-api: queue is full",
-}
 
 
 async def scaled(play: Play) -> tuple[str, dict]:
@@ -23,6 +18,15 @@ async def scaled(play: Play) -> tuple[str, dict]:
     await play.thread_with(card, "Resolved")
     assert replicas(play) == 4
     return (await play.newest()).resolution.id, card
+
+
+@asynccontextmanager
+async def playing_with_one_approver(database_url: str) -> AsyncIterator[Play]:
+    """Ada; the others are members."""
+    async with playing(database_url) as first:
+        approver = first.ada
+    async with playing(database_url, approvers=approver) as play:
+        yield play
 
 
 def replicas(play: Play) -> int:
@@ -125,9 +129,7 @@ async def test_who_is_no_full_member_is_refused_and_nothing_is_put_back(play, wh
 
 
 async def test_the_undo_of_its_own_change_needs_no_approver_and_what_goes_beyond_does(database_url):
-    async with playing(database_url) as first:
-        approver = first.ada
-    async with playing(database_url, approvers=approver) as play:
+    async with playing_with_one_approver(database_url) as play:
         id_, _ = await scaled(play)
         play.stage.simulator.objects.remove("Deployment", "orders", "orders-api")
         linus = play.slack.people["linus"]
@@ -149,9 +151,7 @@ async def test_the_undo_of_its_own_change_needs_no_approver_and_what_goes_beyond
 
 
 async def test_a_member_who_is_no_approver_may_undo_its_own_change(database_url):
-    async with playing(database_url) as first:
-        approver = first.ada
-    async with playing(database_url, approvers=approver) as play:
+    async with playing_with_one_approver(database_url) as play:
         id_, _ = await scaled(play)
         linus = play.slack.people["linus"]
 
