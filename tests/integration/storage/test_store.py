@@ -380,6 +380,26 @@ async def test_a_card_is_due_again_when_its_assessment_comes_without_an_entry_of
             assert await cards.card_sent(replace(one, sent_seq=1), next_in_seconds=0)
 
 
+async def test_cards_of_what_has_ended_are_drawn_after_those_that_wait(store):
+    ended, waiting = await added(store, client_id="old"), await added(store)
+    cards = PostgresCards(store.engine)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE resolution SET created_at = created_at - interval '1 second'"))
+    await cards.claim_cards("a", limit=5)
+    async with store.engine.begin() as connection:
+        await connection.execute(text("UPDATE card SET lease_until = NULL"))
+        for one, change in ((ended, "wake_at = NULL"), (waiting, "wake_at = now()")):
+            statement = f"UPDATE resolution SET {change} WHERE id = CAST(:id AS uuid)"
+            await connection.execute(text(statement), {"id": one.id})
+        statement = "UPDATE card SET next_at = now() - interval '1 hour' WHERE resolution_id = CAST(:id AS uuid)"
+        await connection.execute(text(statement), {"id": ended.id})
+
+    (first,) = await cards.claim_cards("a", limit=1)
+    (second,) = await cards.claim_cards("a", limit=1)
+
+    assert (first.resolution_id, second.resolution_id) == (waiting.id, ended.id)
+
+
 async def test_deadlines_are_judged_by_the_databases_clock(store):
     async with store.transaction() as tx:
         now = await tx.now()
