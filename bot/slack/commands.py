@@ -158,7 +158,9 @@ def _options(rest: str) -> tuple[dict[str, str], str]:
             break
         name, value = found.groups()
         if not 1 <= len(value) <= _LONGEST[name]:
-            raise InvalidInputError(f"{name}={value[:20]}: 1 to {_LONGEST[name]} characters, without a space before them.")
+            raise InvalidInputError(
+                f"{name}={value[:20]}: 1 to {_LONGEST[name]} characters, without a space before them."
+            )
         options[name] = value
         rest = after
     return options, rest
