@@ -66,8 +66,8 @@ class ApprovalEngine:
             return None
         named = ", ".join(repr(one[:40]) for one in unknown[:10])
         return (
-            f"Nobody may approve by the name of {named}: approvers are Slack ids (U… or W…, on a person's profile: Copy "
-            "member ID), group ids (S…) or `channel`."
+            f"Nobody may approve by the name of {named}: approvers are Slack ids (U… or W…, on a person's profile: "
+            "Copy member ID), group ids (S…) or `channel`."
         )
 
     def check_approver(self, actor: Actor) -> None:
