@@ -9,7 +9,7 @@ from core.assessment import RiskAssessment
 from core.briefing import brief
 from core.effects import WHOLE, FieldPath, Judged
 from core.errors import InvalidInputError, LeaseLostError, ResolverError, StaleError
-from core.execution import AgentProfile
+from core.execution import AgentProfile, Outcome
 from core.executor import Judge
 from core.findings import IncidentContext
 from core.grants import Grants, NoChanges, NoGrants
@@ -27,6 +27,8 @@ from core.workspace import read_workspace_file
 MENDINGS = 2
 """How often a refused plan may be mended: so three proposals in all."""
 PLANNER = "planner"
+REPORTER = "reporter"
+"""The agent that has the word after a plan stopped."""
 SHARE = 0.5
 """Of the incident's tokens, what planning may use at most."""
 _VERSION_PATHS = (WHOLE, ("metadata", "resourceVersion"))
@@ -74,13 +76,49 @@ class Planner:
         `scope` is what the action type allows by rules. A plan that goes beyond it is at least HIGH, so that no policy
         approves it by itself.
         """
-        request = resolution.request
+        profile = self.profiles[resolution.request.action_type]
+        share = max(1, int(scope.token_limit * SHARE))
+        told = await self._earlier(resolution)
+        draft, outcome = await self._drafted(
+            resolution, scope, context, agent=PLANNER, profile=profile, told=told, agent_tokens=share
+        )
+        if not draft.lines:
+            return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
+        return _narrowed(draft, scope, assessment)
+
+    async def plan_further(
+        self, resolution: Resolution, *, permit: Permit, context: IncidentContext, profile: AgentProfile, told: str
+    ) -> Plan | NoPlan:
+        """What the agent says of a plan that stopped: the lines that would still help, or its report, "" without one.
+
+        `permit` is that of the plan that stopped, `told` what became of it.
+        """
+        told = f"\n## The plan that stopped\n\n> {' '.join(told.split())}\n"
+        draft, outcome = await self._drafted(resolution, permit, context, agent=REPORTER, profile=profile, told=told)
+        if draft.lines:
+            level = max(permit.highest_risk, *(one.verdict for one in draft.lines))
+            return Plan(draft.why, replace(permit, lines=draft.lines, highest_risk=level))
+        if outcome.is_success:
+            return NoPlan(f"The agent's report: {outcome.output}")
+        return NoPlan(f"The agent's further plan was refused: {draft.refusal}" if draft.refusal else "")
+
+    async def _drafted(  # noqa: PLR0913  what one run of an agent that proposes is made of
+        self,
+        resolution: Resolution,
+        scope: Permit,
+        context: IncidentContext,
+        *,
+        agent: str,
+        profile: AgentProfile,
+        told: str,
+        agent_tokens: int | None = None,
+    ) -> tuple["Draft", Outcome]:
         folder = self.workspaces / f"{resolution.id}-plan"
-        text = await brief(self.cluster, folder, request=request, context=context, permit=scope)
+        text = await brief(self.cluster, folder, request=resolution.request, context=context, permit=scope)
         draft = Draft(self, resolution, scope, folder)
         toolbox = GatedToolbox(
             resolution=resolution,
-            permit=replace(scope, rules=(), highest_risk=RiskLevel.LOW),
+            permit=replace(scope, rules=(), lines=(), highest_risk=RiskLevel.LOW),
             gate=draft.gate,
             store=self.store,
             cluster=self.cluster,
@@ -89,23 +127,19 @@ class Planner:
             folder=folder,
             clock=self.clock,
         )
-        profile = self.profiles[request.action_type]
         task = AgentTask(
             resolution_id=resolution.id,
-            agent=PLANNER,
+            agent=agent,
             profile=profile,
-            prompt=self.prompt(text + await self._earlier(resolution)),
+            prompt=self.prompt(text + told),
             folder=folder,
             token_limit=scope.token_limit,
-            agent_tokens=max(1, int(scope.token_limit * SHARE)),
+            agent_tokens=agent_tokens,
         )
         try:
-            outcome = await self.agents.run(task, toolbox, propose=draft.propose)
+            return draft, await self.agents.run(task, toolbox, propose=draft.propose)
         finally:
             await toolbox.end()
-        if not draft.lines:
-            return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
-        return _narrowed(draft, scope, assessment)
 
     async def _earlier(self, resolution: Resolution) -> str:
         """What came of the resolution that this one was asked after."""
