@@ -45,7 +45,7 @@ def demo_script(body: Body) -> Turn:
     first = _first_message(body)
     if _LAST_WORDS in first:
         return Turn("The budget is spent. What was done stands in the thread; the rest is left to a person.")
-    if _STOPPED in " ".join(_texts(body.get("system")).split()):
+    if follows_a_stop(body):
         return Turn(
             "The plan stopped before it was through; look at what changed since it was approved, and ask again."
         )
@@ -54,6 +54,11 @@ def demo_script(body: Body) -> Turn:
         return Turn("There is nothing to do.")
     scripts = _PLANS if _is_planning(body) else _RUNS
     return scripts.get(briefing.action, _investigate)(briefing, _results(body), first)
+
+
+def follows_a_stop(body: Body) -> bool:
+    """Whether it is the agent that has the word after a plan stopped."""
+    return _STOPPED in " ".join(_texts(body.get("system")).split())
 
 
 def _restart(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:
