@@ -11,7 +11,7 @@ from core.grants import Commands, Grants, NoChanges, granted
 from core.history import Entry, Happened
 from core.lines import changes_since
 from core.permit import Permit, PermittedLine
-from core.plan import Check
+from core.plan import Check, shown_line
 from core.ports import Clock, Cluster, Store
 from core.previews import Previewer
 from core.replanning import Replanner
@@ -148,7 +148,7 @@ class _Steps:
     async def _step(self, number: int, line: PermittedLine) -> str | None:
         is_last = number == len(self.permit.lines)
         before = [] if is_last else await self._touched(line)
-        await self._tell(Happened.STEP_STARTED, number, line=line.line)
+        await self._tell(Happened.STEP_STARTED, number, line=shown_line(line.line))
         self.started = number
         answer = await self.toolbox.run_line(self.toolbox.judge(line.line), line, changes=self.changes)
         await self._tell(Happened.STEP_ENDED, number, is_success=not answer.is_error, is_run=True)
@@ -198,7 +198,7 @@ _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "Pod"})
 
 
 def _told(permit: Permit, steps: _Steps, surprise: str | None) -> str:
-    lines = [one.line for one in permit.lines]
+    lines = [shown_line(one.line) for one in permit.lines]
     if surprise is None:
         return f"The approved plan was run: {'; '.join(lines)}."
     done = f"Done: {'; '.join(lines[: steps.done])}." if steps.done else "No step was completed."

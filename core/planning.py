@@ -16,7 +16,7 @@ from core.grants import Grants, NoChanges, NoGrants
 from core.history import Entry, Happened
 from core.lines import permitted_line
 from core.permit import Permit, PermittedLine, Precondition
-from core.plan import Proposal, ProposedStep
+from core.plan import Proposal, ProposedStep, shown_line
 from core.ports import Agents, AgentTask, Clock, Cluster, ProposalAnswer, Store, ToolAnswer
 from core.previews import Previewer
 from core.resolution import ActionType, Resolution
@@ -214,7 +214,7 @@ class Draft:
         except LeaseLostError:
             raise
         except ResolverError as error:
-            raise InvalidInputError(f"Step {number} ({step.line}): {error}") from error
+            raise InvalidInputError(f"Step {number} ({shown_line(step.line)}): {error}") from error
 
     def _is_in_scope(self, line: PermittedLine) -> bool:
         return self.scope.covers(self.gate(line.line).effects)
@@ -223,7 +223,8 @@ class Draft:
         self._refused += 1
         self.refusal = reason
         is_final = self._refused > MENDINGS
-        facts = {"reason": reason, "lines": [one.line[:600] for one in proposal.steps], "is_final": is_final}
+        lines = [shown_line(one.line)[:600] for one in proposal.steps]
+        facts = {"reason": reason, "lines": lines, "is_final": is_final}
         await self._record(Happened.PLAN_REFUSED, facts)
         left = MENDINGS + 1 - self._refused
         more = "No further plan is looked at." if is_final else f"Mend it and propose it again; {left} more time(s)."
@@ -287,7 +288,7 @@ def _narrowed(draft: Draft, scope: Permit, assessment: RiskAssessment) -> Plan:
 
 def _told(line: PermittedLine) -> dict[str, object]:
     return {
-        "line": line.line,
+        "line": shown_line(line.line),
         "risk": line.verdict.value,
         "rule": line.rule,
         "targets": [str(one) for one in line.targets],

@@ -260,7 +260,7 @@ class GatedToolbox:
 
     async def _run(self, judged: Judged, commands: Commands) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
-        self.executed.append(judged.line)
+        self.executed.append(redact(judged.line))
         self._open.add(seq)
         result = _STOPPED
         try:
