@@ -248,6 +248,8 @@ def _check(judged: Judged) -> None:
         raise InvalidInputError(f"Judged DENY ({judged.rule}): {judged.reason}")
     if judged.risk is RiskLevel.LOW:
         raise InvalidInputError("It only reads. A plan holds changes alone; health is checked after each step.")
+    if judged.aim is not None and judged.aim.releases:
+        raise InvalidInputError("What helm would change cannot be shown field by field beforehand; use kubectl.")
     if judged.files is not None:
         raise InvalidInputError("A step names no file: write the values into the line, so that people can read them.")
     if len(judged.stages) > 1:
