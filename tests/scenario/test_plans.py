@@ -393,15 +393,17 @@ async def test_a_further_plan_that_is_rejected_is_not_run_and_ends_the_run(play)
     assert ended.outcome.output.endswith("rejected it: we scale by hand.")
 
 
-async def test_by_rest_a_further_plan_is_approved_by_its_digest_alone(play):
+async def test_by_rest_a_further_plan_is_approved_as_any_question_and_never_by_another_digest(play):
     await stopped_and_asked(play)
     question = (await play.newest()).question
     path = f"/api/v1/incident/approve/{question.id}"
     answer = {"approved_by": "demo", "decision": "approve"}
 
-    status, problem = await play.post(path, answer)
+    first = (await play.newest()).approval
+
+    status, problem = await play.post(path, answer | {"digest": first.permit.digest})
     assert (status, "look again" in problem["detail"]) == (409, True)
-    status, _ = await play.post(path, answer | {"digest": question.permit.digest})
+    status, _ = await play.post(path, answer)
     assert status == 200
 
     await play.until_state((await play.newest()).resolution.id, State.COMPLETED)
