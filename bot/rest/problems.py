@@ -17,7 +17,6 @@ from core.errors import (
     UnavailableError,
     UnprocessableError,
 )
-from core.redaction import redact
 
 _STATUS: tuple[tuple[type[ResolverError], HTTPStatus], ...] = (
     (InvalidInputError, HTTPStatus.BAD_REQUEST),
@@ -36,8 +35,7 @@ def problem(
     status: HTTPStatus, detail: str, *, field: str | None = None, retry_after: int | None = None
 ) -> web.Response:
     """`field` names what is wrong in the body; `retry_after` is in seconds."""
-    told = redact(detail)
-    body: dict[str, object] = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": told}
+    body: dict[str, object] = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
     if field:
         body["field"] = field
     headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
