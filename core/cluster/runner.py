@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from core.dying import dying_with_us
 from core.errors import InvalidInputError, StepFailedError, UnavailableError
 from core.ports import CommandResult
 
@@ -17,7 +18,6 @@ OUTPUT_LIMIT = 48_000
 _ANSWER_LIMIT = 16_000_000
 FILTERS = ("cat", "column", "cut", "grep", "head", "jq", "nl", "sort", "tac", "tail", "tr", "uniq", "wc")
 _FOLDERS = (Path("/usr/bin"), Path("/bin"))
-_SETPRIV = Path("/usr/bin/setpriv")
 _CUT = "\n(output cut here: it was longer than 48,000 characters)"
 _MAX_ARGUMENTS = 100_000
 
@@ -154,7 +154,7 @@ class Runner:
                 reading, writing = (-1, sink) if is_last else _pipe(ends)
                 try:
                     process = await asyncio.create_subprocess_exec(
-                        *_dying_with_us(argv),
+                        *dying_with_us(argv),
                         stdin=source,
                         stdout=writing,
                         stderr=sink,
@@ -222,11 +222,6 @@ def _pipe(ends: ExitStack) -> tuple[int, int]:
     ends.callback(os.close, reading)
     ends.callback(os.close, writing)
     return reading, writing
-
-
-def _dying_with_us(argv: list[str]) -> list[str]:
-    """Where setpriv exists (Linux) the kernel kills the process when this service dies."""
-    return [str(_SETPRIV), "--pdeathsig", "KILL", "--", *argv] if _SETPRIV.is_file() else argv
 
 
 @contextmanager
