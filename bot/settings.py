@@ -1,9 +1,11 @@
 """The settings: the only reader of the environment. README's table is compared with this file by a test."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,9 @@ from typing_extensions import override
 from core.errors import InvalidInputError
 
 PREFIX = "INCIDENT_RESOLVER_"
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
+"""What Kubernetes sets by itself for a Service called incident-resolver."""
+_LINKED = "Kubernetes sets such a variable for a Service: write enableServiceLinks: false into the Pod's spec. "
 
 
 def default_data_folder() -> Path:
@@ -269,6 +274,21 @@ def issuer_environment(settings: Settings, *, database_url: str) -> dict[str, st
     return passed_on | own | ({PREFIX + "ISSUER_KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
 
 
+def refuse_unknown_settings() -> None:
+    """InvalidInputError names what is spelt like a setting and is none: a policy that nobody reads makes nothing safe."""
+    known = [str(field.alias) for field in Settings.model_fields.values()]
+    own = [name for name in os.environ if name.startswith(PREFIX)]  # noqa: TID251  the one module that knows it
+    told = []
+    for name in sorted(own):
+        if name not in known and not _SERVICE_LINK.search(name):
+            near = get_close_matches(name, known, n=1)
+            told.append(f"{name} is no setting" + (f"; is {near[0]} meant?" if near else "."))
+    if told:
+        raise InvalidInputError(f"{' '.join(told)} See the table of settings in the README.")
+
+
 def _told(error: ValidationError) -> str:
-    parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)]
-    return f"The settings are wrong. {'; '.join(parts)}. See the table of settings in the README."
+    found = error.errors()
+    parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in found]
+    is_linked = any(str(one["input"]).startswith("tcp://") for one in found)
+    return f"The settings are wrong. {'; '.join(parts)}. {_LINKED if is_linked else ''}See the table in the README."

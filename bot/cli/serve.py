@@ -5,12 +5,13 @@ import sys
 
 from bot.configured import approval_engine, load_policy_file
 from bot.service import stop_on_signals
-from bot.settings import Settings
+from bot.settings import Settings, refuse_unknown_settings
 from bot.wiring import open_service
 
 
 async def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT."""
+    refuse_unknown_settings()
     stop = stop_on_signals()
     async with open_service(settings) as assembled:
         for line in _told(settings, assembled.service.url):

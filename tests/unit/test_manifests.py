@@ -205,3 +205,9 @@ def test_no_ready_made_role_repeats_another_scales_below_high_or_deletes_more_th
         "batch",
         "policy",
     }
+
+
+@pytest.mark.parametrize("name", ["deployment", "issuer-deployment"])
+def test_no_service_sets_a_variable_that_is_spelt_like_a_setting(name: str):
+    """A Service called incident-resolver would set INCIDENT_RESOLVER_PORT to tcp://…"""
+    assert read(name)["spec"]["template"]["spec"]["enableServiceLinks"] is False
