@@ -113,9 +113,9 @@ class _Reader:
             while self.peek().startswith("-") and (not self.verb or self._is_everywhere(self.peek())):
                 self._leading()
             word = self.peek()
-            path = f"{self.verb} {word}".strip()
+            path = f"{self.verb} {word}" if self.verb else word
             path = self.table.aliases.get(path, path)
-            if not word or path not in self.table.verbs:
+            if not word or " " in word or path not in self.table.verbs:
                 return
             self.words.pop()
             self.verb = path

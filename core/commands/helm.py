@@ -41,6 +41,7 @@ _CHANGES = {
 def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
     """`arguments` are those after the program. Refused for DENY."""
     if arguments[:1] == ("help",):
+        parse_invocation("helm", arguments[1:], HELM, _refuse_identity)
         return Verdict(RiskLevel.LOW, "R10", "It only prints help.")
     invocation = parse_invocation("helm", arguments, HELM, _refuse_identity)
     verb = invocation.verb

@@ -109,6 +109,10 @@ HIGH R5 kubectl run x --image=busybox
 CRITICAL R5 kubectl exec web-1 -- rm -rf /data
 CRITICAL R5 kubectl exec web-1 -- sh -c 'rm -rf /data'
 CRITICAL R5 kubectl exec web-1 -- kill 1
+CRITICAL R5 kubectl exec mq-0 -- rabbitmqctl stop_app
+CRITICAL R5 kubectl exec mq-0 -- rabbitmqctl delete_queue orders
+CRITICAL R5 kubectl exec db-0 -- pg_dropcluster 16 main
+CRITICAL R5 kubectl exec zk-0 -- zkCli.sh deleteall /orders
 CRITICAL R8 kubectl run x --image=busybox --privileged
 CRITICAL R8 kubectl run x --image=b --overrides='{"spec":{"hostNetwork":true}}'
 CRITICAL R8 kubectl debug web-1 --image=b --profile=sysadmin
@@ -227,6 +231,11 @@ CRITICAL R8 kubectl patch deploy web --type=json -p \
 CRITICAL R8 kubectl patch deploy web --type=json -p \
 '[{"op":"add","path":"/spec/template/spec/containers/0/securityContext","value":{"privileged":true}}]'
 CRITICAL R8 kubectl patch deploy web -p '{{{'
+CRITICAL R8 kubectl patch pvc data --type=json -p '{"op":"remove","path":"/metadata/annotations"}'
+CRITICAL R8 kubectl patch pvc data --type=JSON -p '[{"Op":"remove","Path":"/metadata/annotations"}]'
+CRITICAL R8 kubectl patch pvc data --type=json -p '[{"op":"remove","path":"/metadata/annotations"},{}]'
+CRITICAL R8 kubectl patch pvc data --type=json -p '[{"op":"remove"}]'
+MEDIUM R6 kubectl patch pvc data --type=json -p '[{"op":"remove","path":"/metadata/annotations/a"}]'
 CRITICAL R8 kubectl patch ns shop -p '{}'
 CRITICAL R8 kubectl drain n-1
 CRITICAL R8 kubectl drain n-1 --ignore-daemonsets --force
@@ -368,6 +377,15 @@ DENY R12 kubectl foo --help
 DENY R12 kubectl create foo x
 DENY R12 kubectl set foo deploy/web
 DENY R12 kubectl ns shop
+DENY R12 kubectl ' get' pods
+DENY R12 kubectl 'rollout restart' deploy/web
+DENY R12 kubectl create 'deployment ' x --image=y
+DENY R2 kubectl help get --as=x
+DENY R2 kubectl help -shttps://x
+DENY R2 kubectl options --kubeconfig=x
+DENY R2 helm help list --kube-context=x
+LOW R3 kubectl help rollout undo
+LOW R10 helm help list
 DENY R13 kubectl config use-context x
 DENY R13 kubectl config use x
 DENY R2 kubectl config set-credentials x --username=y
