@@ -152,9 +152,14 @@ def field_reasons(value: object) -> list[Reason]:
 
 def check_operations(value: object) -> None:
     """UnreadableError unless it is a JSON patch as RFC 6902 has it: anything else is understood by nobody the same."""
-    is_list = isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    if not is_list or any(not isinstance(one.get(key), str) for one in value for key in ("op", "path")):
-        raise UnreadableError("it is no list of JSON patch operations")
+    operations = value if isinstance(value, list) else [value]
+    for one in operations:
+        if (
+            value is one
+            or not isinstance(one, dict)
+            or not all(isinstance(one.get(key), str) for key in ("op", "path"))
+        ):
+            raise UnreadableError("it is no list of JSON patch operations")
 
 
 def _operation_reasons(operation: dict[str, Any]) -> Iterator[Reason]:
