@@ -18,6 +18,9 @@ _ANSWER_LIMIT = 16_000_000
 FILTERS = ("cat", "column", "cut", "grep", "head", "jq", "nl", "sort", "tac", "tail", "tr", "uniq", "wc")
 _FOLDERS = (Path("/usr/bin"), Path("/bin"))
 _SETPRIV = Path("/usr/bin/setpriv")
+_PRLIMIT = Path("/usr/bin/prlimit")
+_LIMITS = ("--as=1073741824", "--fsize=268435456", "--cpu=60", "--")
+"""Of a text filter: a gigabyte of memory, 256 MB of temporary file, a minute of processor time."""
 _CUT = "\n(output cut here: it was longer than 48,000 characters)"
 _MAX_ARGUMENTS = 100_000
 
@@ -124,7 +127,7 @@ class Runner:
             raise InvalidInputError("The command holds a NUL character.")
         return [
             [self._program(stages[0][0]), *stages[0][1:]],
-            *([_filter(stage[0]), *stage[1:]] for stage in stages[1:]),
+            *(_bounded([_filter(stage[0]), *stage[1:]]) for stage in stages[1:]),
         ]
 
     def _program(self, name: str) -> str:
@@ -222,6 +225,11 @@ def _pipe(ends: ExitStack) -> tuple[int, int]:
     ends.callback(os.close, reading)
     ends.callback(os.close, writing)
     return reading, writing
+
+
+def _bounded(argv: list[str]) -> list[str]:
+    """Where prlimit exists (Linux) a filter that asks for too much fails, and nothing beside it."""
+    return [str(_PRLIMIT), *_LIMITS, *argv] if _PRLIMIT.is_file() else argv
 
 
 def _dying_with_us(argv: list[str]) -> list[str]:
