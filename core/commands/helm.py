@@ -81,20 +81,20 @@ def _refuse_identity(verb: str, name: str) -> None:
 
 
 def _check_read(invocation: Invocation) -> None:
+    """Of a line that runs without approval: it reads the workspace, and asks no other server than the cluster's."""
     refuse_foreign_files(invocation)
-    if invocation.verb in _CHARTS:
-        for word in invocation.words:
-            if is_address(word) or word.startswith("/") or ".." in word:
-                raise Refused("R4", f"{word!r}: only a chart of your own folder is read, by its relative name.")
-        if "repo" in invocation.flags:
-            raise Refused("R10", "--repo would fetch from an address; that is refused.")
+    for word in invocation.words if invocation.verb in _CHARTS | _CHANGES.keys() else ():
+        if is_address(word) or word.startswith("/") or ".." in word:
+            raise Refused("R4", f"{word!r}: only a chart of your own folder is read, by its relative name.")
+    if "repo" in invocation.flags:
+        raise Refused("R10", "--repo would fetch from an address; that is refused.")
     if invocation.any_on("dependency-update", "enable-dns"):
         raise Refused("R10", "It would ask other servers than the cluster's.")
 
 
 def _judge_change(invocation: Invocation, where: str) -> Verdict:
     if is_dry_run(invocation, HELM):
-        refuse_foreign_files(invocation)
+        _check_read(invocation)
         return Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.")
     reasons = Reasons()
     reasons.add(*_CHANGES[invocation.verb])

@@ -383,6 +383,11 @@ DENY R12 kubectl create 'deployment ' x --image=y
 DENY R2 kubectl help get --as=x
 DENY R2 kubectl help -shttps://x
 DENY R2 kubectl options --kubeconfig=x
+DENY R4 helm install x oci://example.com/c --dry-run
+DENY R4 helm upgrade x https://example.com/told.tgz --dry-run=client
+DENY R10 helm upgrade x c --repo=https://example.com --dry-run
+DENY R10 helm upgrade x ./c --dependency-update --dry-run
+LOW R9 helm upgrade x charts/c --dry-run
 DENY R2 helm help list --kube-context=x
 LOW R3 kubectl help rollout undo
 LOW R10 helm help list
