@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cluster.runner import Runner
+from core.cluster.runner import Runner, tools_of
 from core.errors import InvalidInputError
 
 KUBECONFIG = b"apiVersion: v1\nkind: Config\n"
@@ -82,3 +82,26 @@ async def test_a_filter_that_hoards_memory_fails_and_the_service_lives(tmp_path)
 
     assert done.exit_code not in {0, None}
     assert "memory exhausted" in done.output
+
+
+async def test_a_configured_tool_runs_and_argocd_alone_is_given_its_login(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    place = program(tmp_path, "/usr/bin/env")
+    tools = tools_of({"argocd": place, "flux": place}, argocd={"ARGOCD_SERVER": "argo", "ARGOCD_AUTH_TOKEN": "login"})
+    run = Runner(program(tmp_path, "/usr/bin/env"), home=home, tools=tools)
+
+    async def told(name: str) -> str:
+        done = await run.run(((name, "version"),), kubeconfig=KUBECONFIG, folder=tmp_path, seconds=20)
+        assert done.exit_code == 0
+        return done.output
+
+    assert "ARGOCD_AUTH_TOKEN=login\n" in await told("argocd")
+    assert "ARGOCD" not in await told("flux")
+    assert "ARGOCD" not in await told("kubectl")
+    assert "KUBECONFIG=/proc/self/fd/" in await told("flux")
+
+
+def test_a_tool_that_is_not_there_stops_the_start(tmp_path):
+    with pytest.raises(InvalidInputError, match="FLUX_PATH is /nowhere/flux, which does not exist"):
+        tools_of({"flux": Path("/nowhere/flux")}, argocd={})

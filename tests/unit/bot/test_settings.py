@@ -27,3 +27,13 @@ def test_the_proxy_is_for_https_beyond_this_machine_and_not_for_what_no_proxy_li
 
     assert settings.proxy_for(url) == proxy
     assert settings_from({}).proxy_for(url) is None
+
+
+def test_a_line_may_begin_with_what_is_configured_and_with_nothing_else():
+    given = {"FLUX_PATH": "/opt/flux", "ARGOCD_PATH": "/opt/argocd", "ARGOCD_AUTH_TOKEN": "login"}
+    settings = settings_from(given)
+
+    assert settings.programs == {"kubectl", "flux", "argocd"}
+    assert settings.argocd_environment == {"ARGOCD_AUTH_TOKEN": "login"}
+    assert "login" not in repr(settings)
+    assert settings_from({}).programs == {"kubectl"}
