@@ -371,6 +371,30 @@ DENY R11 aws s3 ls
 DENY R11 terraform apply
 DENY R11 curl http://127.0.0.1
 DENY R11 wget http://127.0.0.1
+# flags before the verb, and between its words
+LOW R9 kubectl --dry-run=client delete ns prod
+LOW R9 kubectl --dry_run=server -n shop delete deploy web
+LOW R9 kubectl create --dry-run=client --image=b deployment web
+LOW R9 kubectl --dry-run=none delete ns prod --dry-run=server
+CRITICAL R8 kubectl --dry-run=none delete ns prod
+CRITICAL R8 kubectl --dry-run=client delete ns prod --dry-run=none
+CRITICAL R8 kubectl --all=true delete pods
+CRITICAL R8 kubectl create --dry-run=none namespace prod
+MEDIUM R6 kubectl rollout --dry-run=client restart deploy/web
+MEDIUM R6 kubectl --dry-run=client rollout restart deploy/web
+HIGH R7 kubectl --replicas=3 scale deploy/web
+DENY R2 kubectl --dry-run=client --as=x delete ns prod
+DENY R12 kubectl --nosuch=x get pods
+DENY R12 kubectl --dry-run=client
+DENY R12 kubectl --replicas=3 get pods
+DENY R1b kubectl --dry-run delete ns prod
+DENY R1b kubectl --all delete pods
+DENY R1b kubectl -- get pods
+DENY R4 kubectl --output=yaml get secrets
+DENY R5 kubectl --stdin=true exec web-1 -- sh
+LOW R9 helm --dry-run=true uninstall web
+LOW R9 helm --dry-run=client upgrade web ./c
+CRITICAL R8 helm --dry-run=false uninstall web
 # R12, R13: plugins, unknown verbs, client state
 DENY R12 kubectl status web
 DENY R12 kubectl foo --help
