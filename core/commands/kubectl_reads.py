@@ -46,6 +46,8 @@ _TEMPLATES = ("jsonpath", "jsonpath-as-json", "custom-columns", "go-template", "
 _RAW = re.compile(
     r"/(livez|readyz|healthz|version|metrics|openapi|apis/metrics\.k8s\.io)(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9=&_-]*)?"
 )
+_SUBRESOURCES = frozenset({"", "status", "scale", "resize", "ephemeralcontainers", "approval", "finalize"})
+"""Parts of an object. Others are doors: kubectl takes any, and `proxy` is a request to a kubelet or an application."""
 _LEAST_VERBOSE_BODIES = 7
 _TOO_MUCH = {
     ("diff", "show-secrets"): ("R4", "--show-secrets would print Secrets' values."),
@@ -87,10 +89,12 @@ def is_local(invocation: Invocation) -> bool:
 
 
 def check_output(invocation: Invocation) -> None:
-    """For every verb: formats that read local files, requests printed whole, flags that unveil values."""
+    """For every verb: formats that read local files, requests printed whole, flags that unveil values, doors."""
     for (verb, name), (rule, sentence) in _TOO_MUCH.items():
         if invocation.verb == verb and invocation.is_on(name):
             raise Refused(rule, sentence)
+    if invocation.verb != "auth can-i" and not _SUBRESOURCES.issuperset(invocation.flags.get("subresource", ())):
+        raise Refused("R5", "--subresource takes a part of an object, such as status or scale, no door to one.")
     if "vmodule" in invocation.flags or not all(level.isdigit() for level in invocation.flags.get("v", ())):
         raise Refused("R4", "Give one level of verbose output, -v=0 to -v=9.")
     if is_verbose(invocation) and not _names_its_kinds(invocation):

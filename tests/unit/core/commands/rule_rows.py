@@ -99,6 +99,13 @@ DENY R5 kubectl debug nodes/n-1
 DENY R5 kubectl debug -it web-1 --image=busybox
 DENY R5 kubectl cp web-1:/etc/passwd out
 DENY R5 kubectl cp shop/web-1:/tmp/x ./x
+DENY R5 kubectl get pod web-1 --subresource=proxy
+DENY R5 kubectl get node n-1 --subresource proxy -o json
+DENY R5 kubectl get pod web-1 --subresource=status --subresource=exec
+DENY R5 kubectl patch svc web --subresource=proxy -p '{}'
+DENY R5 kubectl replace --subresource=token -f web.yaml
+LOW R3 kubectl auth can-i get pods --subresource=proxy
+LOW R3 kubectl get pod web-1 --subresource=resize
 HIGH R5 kubectl exec web-1 -- ls /
 HIGH R5 kubectl exec deploy/web -c web -- cat /etc/hosts
 HIGH R5 kubectl exec web-1 --dry-run=client -- ls
