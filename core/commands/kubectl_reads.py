@@ -52,6 +52,7 @@ _LEAST_VERBOSE_BODIES = 7
 _TOO_MUCH = {
     ("diff", "show-secrets"): ("R4", "--show-secrets would print Secrets' values."),
     ("config view", "raw"): ("R4", "config view --raw would print credentials."),
+    ("config view", "flatten"): ("R4", "config view --flatten prints credentials as --raw does."),
     ("set env", "resolve"): ("R4", "--resolve would print Secrets' values."),
 }
 _KUSTOMIZE_PLAIN = frozenset({"namespace", "request-timeout", "v"})

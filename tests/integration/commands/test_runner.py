@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.cluster.runner import Runner, tools_of
+from core.cluster.runner import Runner, kubectl_path, tools_of
+from core.commands.gate import judge
+from core.commands.kubectl import KUBECTL
 from core.errors import InvalidInputError
+from core.risk_levels import RiskLevel
 
 KUBECONFIG = b"apiVersion: v1\nkind: Config\n"
 HOSTILE = (
@@ -105,3 +108,28 @@ async def test_a_configured_tool_runs_and_argocd_alone_is_given_its_login(tmp_pa
 def test_a_tool_that_is_not_there_stops_the_start(tmp_path):
     with pytest.raises(InvalidInputError, match="FLUX_PATH is /nowhere/flux, which does not exist"):
         tools_of({"flux": Path("/nowhere/flux")}, argocd={})
+
+
+SECRET = "aaa-hunter-of-tokens"
+VIEWED = f"""
+apiVersion: v1
+kind: Config
+clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:1"}}}}]
+users: [{{name: u, user: {{token: {SECRET}}}}}]
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+current-context: c
+""".encode()
+
+
+@pytest.mark.parametrize("flag", [name for name, (_, kind) in KUBECTL.verbs["config view"].items() if kind == "bool"])
+async def test_no_line_that_is_low_shows_the_credential_it_runs_with(flag, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    run = Runner(kubectl_path(None), home=home)
+
+    for line in (f"kubectl config view --{flag} -o yaml", f"kubectl config view --{flag} -o jsonpath='{{.users}}'"):
+        judged = judge(line, "shop")
+        assert judged.is_denied or judged.risk is RiskLevel.LOW
+        if not judged.is_denied:
+            done = await run.run(judged.stages, kubeconfig=VIEWED, folder=tmp_path, seconds=20)
+            assert SECRET not in done.output, line
