@@ -52,6 +52,8 @@ def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
     refuse_addresses(invocation)
     if verb in _UNVEILING:
         raise Refused("R4", f"helm {verb} would print Secrets and values; use helm status, or kubectl.")
+    if verb == "status" and (invocation.last("output") or "table") != "table":
+        raise Refused("R4", "helm status -o prints the whole release, Secrets and values included; leave -o out.")
     if verb in _READS:
         _check_read(invocation)
         verdict = Verdict(RiskLevel.LOW, "R10", "It only reads.")

@@ -419,6 +419,9 @@ DENY R4 helm upgrade x https://example.com/told.tgz --dry-run=client
 DENY R10 helm upgrade x c --repo=https://example.com --dry-run
 DENY R10 helm upgrade x ./c --dependency-update --dry-run
 LOW R9 helm upgrade x charts/c --dry-run
+DENY R4 helm status web -o json
+DENY R4 helm status web --output=yaml
+LOW R10 helm status web -o table
 DENY R2 helm help list --kube-context=x
 LOW R3 kubectl help rollout undo
 LOW R10 helm help list
