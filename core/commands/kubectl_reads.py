@@ -55,6 +55,8 @@ _TOO_MUCH = {
     ("config view", "flatten"): ("R4", "config view --flatten prints credentials as --raw does."),
     ("set env", "resolve"): ("R4", "--resolve would print Secrets' values."),
 }
+_TELLING = frozenset({"apply view-last-applied", "describe"})
+"""They print fields whatever the format; describe prints the token of an account whole."""
 _KUSTOMIZE_PLAIN = frozenset({"namespace", "request-timeout", "v"})
 _FOLDER_WORDS = re.compile(r"(\./)?[A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*/?")
 
@@ -75,7 +77,7 @@ def check_read(invocation: Invocation) -> None:
         raise Refused("R3", "cluster-info takes no further word but dump.")
     kinds = _kinds(invocation)
     if "Secret" in kinds and _looks_into_values(invocation):
-        raise Refused("R4", "Secrets are listed by name only; their values are nobody's to read here.")
+        raise Refused("R4", "Secrets are listed by name only (get); their values are nobody's to read here.")
 
 
 def _check_listing(invocation: Invocation) -> None:
@@ -122,15 +124,14 @@ def _names_its_kinds(invocation: Invocation) -> bool:
 
 def prints_values(invocation: Invocation) -> bool:
     """Whether the output shows more of an object than its name and columns."""
-    return (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
+    told = (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
+    return told or invocation.verb in _TELLING
 
 
 def _looks_into_values(invocation: Invocation) -> bool:
     """Prints fields, orders by them, or waits until one has a value: each tells what a field holds."""
-    if is_verbose(invocation) or invocation.verb == "apply view-last-applied":
+    if is_verbose(invocation) or invocation.verb in _TELLING:
         return True
-    if invocation.verb == "describe":
-        return False
     return (
         prints_values(invocation)
         or not _HARMLESS_ORDER.issuperset(one.strip("{}") for one in invocation.flags.get("sort-by", ()))

@@ -94,7 +94,7 @@ def _shows_values(invocation: Invocation) -> bool:
         return False
     if invocation.verb == "annotate" and invocation.is_on("list"):
         return True
-    return prints_values(invocation) or invocation.verb == "apply view-last-applied"
+    return prints_values(invocation)
 
 
 def _paths(invocation: Invocation) -> tuple[str, ...] | None:

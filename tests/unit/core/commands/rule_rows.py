@@ -16,7 +16,9 @@ LOW R3 kubectl get deploy/web --subresource=scale -o yaml
 LOW R3 kubectl get -f web.yaml
 LOW R3 kubectl get -f web.yaml -o yaml
 LOW R3 kubectl describe -f web.yaml
-LOW R3 kubectl describe secret db
+DENY R4 kubectl describe secret db
+DENY R4 kubectl describe cm/web secret/db
+LOW R3 kubectl describe sa web
 LOW R3 kubectl cluster-info dump
 LOW R3 kubectl top pod --sort-by=cpu
 LOW R3 kubectl explain deployment.spec --recursive
