@@ -55,8 +55,8 @@ _TOO_MUCH = {
     ("config view", "flatten"): ("R4", "config view --flatten prints credentials as --raw does."),
     ("set env", "resolve"): ("R4", "--resolve would print Secrets' values."),
 }
-_TELLING = frozenset({"apply view-last-applied", "describe"})
-"""They print fields whatever the format; describe prints the token of an account whole."""
+TELLING = frozenset({"apply view-last-applied", "describe", "diff"})
+"""They print fields whatever the format: describe the token of an account, diff an annotation with all as applied."""
 _KUSTOMIZE_PLAIN = frozenset({"namespace", "request-timeout", "v"})
 _FOLDER_WORDS = re.compile(r"(\./)?[A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*/?")
 
@@ -125,12 +125,12 @@ def _names_its_kinds(invocation: Invocation) -> bool:
 def prints_values(invocation: Invocation) -> bool:
     """Whether the output shows more of an object than its name and columns."""
     told = (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
-    return told or invocation.verb in _TELLING
+    return told or invocation.verb in TELLING
 
 
 def _looks_into_values(invocation: Invocation) -> bool:
     """Prints fields, orders by them, or waits until one has a value: each tells what a field holds."""
-    if is_verbose(invocation) or invocation.verb in _TELLING:
+    if is_verbose(invocation) or invocation.verb in TELLING:
         return True
     return (
         prints_values(invocation)
