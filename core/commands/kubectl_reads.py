@@ -123,9 +123,10 @@ def _names_its_kinds(invocation: Invocation) -> bool:
 
 
 def prints_values(invocation: Invocation) -> bool:
-    """Whether the output shows more of an object than its name and columns."""
+    """Whether the output shows more of an object than its name and columns; a conflict of apply quotes both sides."""
     told = (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
-    return told or invocation.verb in TELLING
+    is_quoting = invocation.verb == "apply" and "overwrite" in invocation.flags and not invocation.is_on("overwrite")
+    return told or invocation.verb in TELLING or is_quoting
 
 
 def _looks_into_values(invocation: Invocation) -> bool:

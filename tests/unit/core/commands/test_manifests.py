@@ -112,6 +112,7 @@ def test_a_files_secret_is_not_printed_whatever_the_verb():
         "diff --server-side -f web.yaml --show-secrets=false",
         "describe -f web.yaml",
         "apply view-last-applied -f web.yaml",
+        "apply -f web.yaml --dry-run=client --overwrite=false",
     ):
         assert of(f"kubectl {line}", SECRET).rule == "R4"
         assert not of(f"kubectl {line}", WEB).is_denied
