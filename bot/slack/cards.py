@@ -133,8 +133,12 @@ def _waiting(overview: Overview) -> list[Block]:
     question = overview.question
     if question is None or not question.permit.lines:
         return []
-    line = inline_code(redact(question.permit.lines[0].line), 200)
-    told = f"✋ *The agent waits for an answer* about {line} until {words.time_token(question.deadline)}."
+    until = words.time_token(question.deadline)
+    if question.is_further_plan:
+        told = f"✋ *The plan stopped, and a further one waits for an answer* until {until}."
+    else:
+        line = inline_code(redact(question.permit.lines[0].line), 200)
+        told = f"✋ *The agent waits for an answer* about {line} until {until}."
     return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
 
 
@@ -223,7 +227,7 @@ def _work(overview: Overview) -> list[Block]:
     if state in {State.AWAITING_APPROVAL, State.APPROVED}:
         return []
     if approval is not None and approval.permit.lines and not _is_before_work(overview):
-        return plans.progress_blocks(overview, approval.permit) if approval.state is ApprovalState.APPROVED else []
+        return plans.progress_blocks(overview) if approval.state is ApprovalState.APPROVED else []
     if not overview.commands:
         return []
     shown = overview.commands[-SHOWN_COMMANDS:]
