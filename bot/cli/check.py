@@ -82,7 +82,7 @@ async def _policy(settings: Settings) -> list[Finding]:
     policy = load_policy_file(settings)
     name = settings.policy or "built in"
     engine = approval_engine(settings, policy)
-    nobody = engine.why_nobody()
+    nobody = engine.why_nobody() or engine.why_not_these()
     people = Finding("warning", nobody) if nobody else Finding("ok", f"approvers: {', '.join(engine.all_approvers)}")
     return [Finding("ok", f"{name}, version {policy.version}"), people]
 

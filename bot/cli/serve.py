@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from bot.configured import approval_engine, load_policy_file
 from bot.service import stop_on_signals
 from bot.settings import Settings
 from bot.wiring import open_service
@@ -28,6 +29,6 @@ def _told(settings: Settings, url: str) -> list[str]:
         lines.append("incident-resolver: SLACK_CHANNEL is not set: only what is asked for in Slack gets a card.")
     if settings.anthropic_api_key is None:
         lines.append("incident-resolver: ANTHROPIC_API_KEY is not set: agents cannot start, all else works.")
-    if not settings.approvers and settings.policy is None:
-        lines.append("incident-resolver: nobody may approve in Slack yet; set INCIDENT_RESOLVER_APPROVERS.")
+    engine = approval_engine(settings, load_policy_file(settings))
+    lines += [f"incident-resolver: {one}" for one in (engine.why_nobody(), engine.why_not_these()) if one is not None]
     return lines

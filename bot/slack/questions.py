@@ -39,8 +39,11 @@ def question_card(overview: Overview, question: Approval, rendering: Rendering, 
     """
     is_open = question.state is ApprovalState.PENDING
     about = _further_plan if question.is_further_plan else _one_line
+    header, *facts = about(overview, question, why)
     blocks = [
-        *about(overview, question, why),
+        header,
+        *(cards.pause_blocks(overview) if is_open else []),
+        *facts,
         *([_section(f"⚠️ {escaped(rendering.why_nobody, 400)}")] if is_open and rendering.why_nobody else []),
         *([] if is_open else [_context(cards.decision_words(question))]),
         _footer(overview, question, rendering),
