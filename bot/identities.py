@@ -20,7 +20,7 @@ from core.cluster.client import KubernetesCluster, open_cluster
 from core.cluster.grants import IssuerAddress, IssuerClient, IssuerStatus
 from core.cluster.issuing import GRANTS_NAMESPACE, GrantIssuer
 from core.cluster.posture import Posture, policy_gaps, user_of
-from core.cluster.runner import helm_path, kubectl_path
+from core.cluster.runner import helm_path, kubectl_path, tools_of
 from core.dying import dying_with_us
 from core.errors import UnavailableError
 from core.grants import Enforcement, Grants, ReadyMade
@@ -52,13 +52,15 @@ class Identities:
 async def open_identities(settings: Settings) -> AsyncIterator[Identities]:
     """InvalidInputError where a kubeconfig cannot be used, or there is no kubectl."""
     kubectl, helm = kubectl_path(settings.kubectl_path), helm_path(settings.helm_path)
+    tools = tools_of(settings.tool_paths, argocd=settings.argocd_environment)
     opened: dict[Path | None, KubernetesCluster] = {}
     async with AsyncExitStack() as using:
 
         async def identity(path: Path | None) -> KubernetesCluster:
             chosen = path or settings.kubeconfig
             if chosen not in opened:
-                opened[chosen] = await using.enter_async_context(open_cluster(chosen, kubectl=kubectl, helm=helm))
+                cluster = open_cluster(chosen, kubectl=kubectl, helm=helm, tools=tools)
+                opened[chosen] = await using.enter_async_context(cluster)
             return opened[chosen]
 
         reader = await identity(settings.reader_kubeconfig)

@@ -77,6 +77,16 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, alias="KUBECONFIG", description="the cluster; in a Pod its own account")
     kubectl_path: Path | None = Field(None, alias="KUBECTL_PATH", description="another kubectl than the pinned one")
     helm_path: Path | None = Field(None, alias="HELM_PATH", description="helm; without it no helm line runs")
+    argocd_path: Path | None = Field(None, alias="ARGOCD_PATH", description="argocd; without it no line of it runs")
+    argocd_server: str | None = Field(None, alias="ARGOCD_SERVER", description="its server, which it alone is told")
+    argocd_auth_token: SecretStr | None = Field(
+        None, alias="ARGOCD_AUTH_TOKEN", description="its login, which it alone is given; a read-only one"
+    )
+    flux_path: Path | None = Field(None, alias="FLUX_PATH", description="flux; without it no line of it runs")
+    istioctl_path: Path | None = Field(
+        None, alias="ISTIOCTL_PATH", description="istioctl; without it no line of it runs"
+    )
+    velero_path: Path | None = Field(None, alias="VELERO_PATH", description="velero; without it no line of it runs")
     platform_url: str | None = Field(None, alias="PLATFORM_URL", description="the SRE platform's REST APIs")
     neo4j_uri: str | None = Field(None, alias="NEO4J_URI", description="the graph, e.g. bolt://host:7687")
     neo4j_user: str = Field("neo4j", alias="NEO4J_USER", description="its user")
@@ -205,7 +215,24 @@ class Settings(BaseSettings):
     @property
     def programs(self) -> frozenset[str]:
         """What an agent's line may begin with here."""
-        return frozenset({"kubectl", "helm"} if self.helm_path is not None else {"kubectl"})
+        return frozenset({"kubectl", *(["helm"] if self.helm_path is not None else []), *self.tool_paths})
+
+    @property
+    def tool_paths(self) -> dict[str, Path]:
+        """Those of rule R11 that are configured, by their names."""
+        given = {
+            "argocd": self.argocd_path,
+            "flux": self.flux_path,
+            "istioctl": self.istioctl_path,
+            "velero": self.velero_path,
+        }
+        return {name: path for name, path in given.items() if path is not None}
+
+    @property
+    def argocd_environment(self) -> dict[str, str]:
+        token = self.argocd_auth_token.get_secret_value() if self.argocd_auth_token is not None else None
+        given = {"ARGOCD_SERVER": self.argocd_server, "ARGOCD_AUTH_TOKEN": token}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def approver_names(self) -> tuple[str, ...]:
@@ -275,7 +302,7 @@ def issuer_environment(settings: Settings, *, database_url: str) -> dict[str, st
 
 
 def refuse_unknown_settings() -> None:
-    """InvalidInputError names what is spelt like a setting and is none: a policy that nobody reads makes nothing safe."""
+    """InvalidInputError names what is spelt like a setting and is none: a policy that is not read protects nobody."""
     known = [str(field.alias) for field in Settings.model_fields.values()]
     own = [name for name in os.environ if name.startswith(PREFIX)]  # noqa: TID251  the one module that knows it
     told = []

@@ -50,3 +50,13 @@ def test_a_port_that_kubernetes_set_for_a_service_is_told_with_what_to_do(monkey
 
     with pytest.raises(InvalidInputError, match=r"INCIDENT_RESOLVER_PORT.*enableServiceLinks: false"):
         load_settings()
+
+
+def test_a_line_may_begin_with_what_is_configured_and_with_nothing_else():
+    given = {"FLUX_PATH": "/opt/flux", "ARGOCD_PATH": "/opt/argocd", "ARGOCD_AUTH_TOKEN": "login"}
+    settings = settings_from(given)
+
+    assert settings.programs == {"kubectl", "flux", "argocd"}
+    assert settings.argocd_environment == {"ARGOCD_AUTH_TOKEN": "login"}
+    assert "login" not in repr(settings)
+    assert settings_from({}).programs == {"kubectl"}
