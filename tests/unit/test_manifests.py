@@ -13,6 +13,7 @@ from core.rights import VALUES_GROUP, ceiling
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 FILES = sorted(MANIFESTS.glob("*.yaml"))
 GRANTS = "incident-resolver-grants"
+LEVELS = ("medium", "high", "critical")
 RBAC = "rbac.authorization.k8s.io"
 OWN_WORK = {
     (RBAC, resource, verb) for resource in ("roles", "rolebindings") for verb in ("create", "get", "list", "delete")
@@ -150,17 +151,22 @@ def test_a_file_holds_one_object_and_its_namespace_where_it_has_one(file: Path):
 
 
 def test_the_service_finds_each_identity_where_its_settings_say():
-    settings, kubeconfigs = read("settings-config-map")["data"], read("kubeconfigs-config-map")["data"]
-    (container,) = read("deployment")["spec"]["template"]["spec"]["containers"]
-    mounts = {one["mountPath"] for one in container["volumeMounts"]}
+    text = (MANIFESTS / "settings-config-map.yaml").read_text(encoding="utf-8")
+    settings = yaml.safe_load(text.replace("  # INCIDENT_RESOLVER_", "  INCIDENT_RESOLVER_"))["data"]
+    kubeconfigs = read("kubeconfigs-config-map")["data"]
+    pod = read("deployment")["spec"]["template"]["spec"]
+    mounts = {one["mountPath"]: one["name"] for one in pod["containers"][0]["volumeMounts"]}
+    secrets = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}
 
-    for who in ("PREVIEW", "KEEPER"):
+    for who in ("PREVIEW", "KEEPER", *map(str.upper, LEVELS)):
         path = Path(settings[f"INCIDENT_RESOLVER_{who}_KUBECONFIG"])
-        config = yaml.safe_load(kubeconfigs[path.name])
-        token = Path(config["users"][0]["user"]["tokenFile"])
+        token = Path(yaml.safe_load(kubeconfigs[path.name])["users"][0]["user"]["tokenFile"])
         assert str(path.parent) in mounts
-        assert str(token.parent) in mounts
-    assert str(Path(settings["INCIDENT_RESOLVER_ISSUER_KEY"]).parent) in mounts
+        secret = secrets[mounts[str(token.parent)]]
+        account = f"{who.lower()}-changer" if who.lower() in LEVELS else who.lower()
+        assert secret["secretName"] == read(f"{account}-token-secret")["metadata"]["name"]
+        assert secret.get("optional", False) is (who.lower() in LEVELS)
+    assert secrets[mounts[str(Path(settings["INCIDENT_RESOLVER_ISSUER_KEY"]).parent)]]["optional"] is True
 
 
 def test_the_issuer_is_given_the_database_and_its_certificates_and_nothing_else():
@@ -180,9 +186,6 @@ def test_what_the_service_s_own_account_may_do_is_reading():
     held = triples(read("reader-cluster-role"))
 
     assert {verb for _, _, verb in held} == {"get", "list", "watch"}
-
-
-LEVELS = ("medium", "high", "critical")
 
 
 def test_each_ready_made_role_is_bound_to_its_own_level_and_those_above():
