@@ -83,6 +83,16 @@ async def test_the_headless_demo_heals_ignores_the_environment_and_leaves_nothin
     assert list(data.iterdir()) == []
 
 
+@pytest.mark.parametrize("flag", ["--port", "--slack-port"])
+@pytest.mark.parametrize("port", ["99999", "-1", "8o"])
+async def test_a_port_that_is_none_is_a_wrong_argument(flag, port):
+    code, out, err = await run("demo", "--json", f"{flag}={port}")
+
+    assert (code, out) == (2, "")
+    assert f"argument {flag}" in err
+    assert "Traceback" not in err
+
+
 async def test_the_demo_prints_one_line_of_addresses_and_ends_cleanly_on_interrupt():
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
