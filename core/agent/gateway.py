@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import aiohttp
@@ -50,8 +51,23 @@ class Run:
     """The Messages API's newest status, 0 where it did not answer, for a sentence when the run fails."""
     problem: str | None = None
     """Why the newest call could not even be forwarded: ours, not the Messages API's."""
+    tokens_per_estimated: float = 1.0
+    """How many input tokens the model has counted at most for one that we had estimated; never less than one."""
+    most_counted: int = 0
+    """The most input tokens it has counted for one call, of those for which it counted more than we had estimated."""
     silent_since: float | None = None
     """By the loop's clock: when an answer that is still awaited was asked for, or last heard of."""
+
+    def expected_input(self, body: bytes) -> int:
+        """Our estimate, but never less than what a model that counts otherwise has counted already."""
+        return max(ceil(estimated_input(body) * self.tokens_per_estimated), self.most_counted)
+
+    def learn(self, body: bytes, counted: int) -> None:
+        """Takes the model's count of the input of one call."""
+        estimated = estimated_input(body)
+        if counted > estimated:
+            self.tokens_per_estimated = max(self.tokens_per_estimated, counted / estimated)
+            self.most_counted = max(self.most_counted, counted)
 
 
 class Gateway:
@@ -127,7 +143,7 @@ class Gateway:
         return self._budget.limits(run.token_limit, agent_tokens=run.agent_tokens, is_last_word=is_last_word)
 
     async def _reserve_once(self, run: Run, body: dict[str, Any], limits: Limits) -> tuple[Reservation, dict[str, Any]]:
-        needed = estimated_input(json.dumps(body).encode())
+        needed = run.expected_input(json.dumps(body).encode())
         room = await self._budget.room(run.resolution_id, limits=limits) - limits.reserve_tokens
         asked = body.get("max_tokens")
         answer = min(asked if isinstance(asked, int) else MOST_ANSWER, MOST_ANSWER, max(room - needed, 0))
@@ -163,6 +179,8 @@ class Gateway:
             return _problem(HTTPStatus.BAD_GATEWAY, "api_error", "The Messages API does not answer.")
         finally:
             tokens, cost = (meter.tokens, meter.cost_usd) if is_answered else (0, meter.cost_usd * 0)
+            if is_answered:
+                run.learn(raw, meter.input_tokens)
             await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost)
 
 

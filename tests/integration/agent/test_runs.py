@@ -274,6 +274,22 @@ async def test_the_token_cap_holds_even_for_a_model_that_reports_nothing(tmp_pat
     assert sum(tokens for tokens, _ in ledger.settled) <= 12_000
 
 
+async def test_a_model_that_counts_more_than_was_estimated_is_asked_no_more_than_fits_by_its_own_count(tmp_path):
+    ledger = MemoryLedger()
+    much = {"input_tokens": 30_000}
+    numbers = iter(range(100))
+
+    def script(body: Body) -> Turn:
+        return Turn("I look.", ((BASH, {"command": f"kubectl get pods web-{next(numbers)}"}),), usage=much)
+
+    async with agents(script, ledger=ledger) as (runner, model):
+        outcome = await runner.run(task(tmp_path), RecordingToolbox())
+
+    assert outcome.ending == "budget"
+    assert len(model.bodies) == 1
+    assert sum(tokens for tokens, _ in ledger.settled) <= 50_000
+
+
 async def test_without_a_key_nothing_is_started(tmp_path):
     async with agents(turns()) as (runner, model):
         silent = ClaudeAgents(runner._gateway, has_key=False)
