@@ -283,6 +283,31 @@ async def test_check_names_what_is_wrong_and_exits_with_one(database_url, data):
     assert "INCIDENT_RESOLVER_APPROVERS" in told
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({}, ["ok      slack     Socket Mode", "ok      slack     cards go to "]),
+        ({"SLACK_APP_TOKEN": "xapp-old"}, ["ERROR   slack     Slack refuses SLACK_APP_TOKEN (invalid_auth)"]),
+        ({"SLACK_CHANNEL": "C0NOWHERE"}, ["ERROR   slack     there is no channel C0NOWHERE", "invite the bot"]),
+        ({"SLACK_CHANNEL": "C0GENERAL1"}, ["ERROR   slack     the bot is not in the channel C0GENERAL1: /invite"]),
+    ],
+    ids=["nothing", "app token", "channel", "not invited"],
+)
+async def test_check_asks_slack_with_each_setting(database_url, data, wrong, told):
+    async with open_local_slack() as slack:
+        general = slack.workspace.channel("C0GENERAL1")
+        general.members.remove(slack.workspace.bot.id)
+        settings = {
+            "SLACK_API_URL": slack.api_url,
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "SLACK_CHANNEL": slack.channel_id,
+        }
+        _, out, _ = await run("check", DATABASE_URL=database_url, INCIDENT_RESOLVER_DATA=str(data), **settings | wrong)
+
+    assert [one for one in told if one not in out] == []
+
+
 async def test_check_names_refused_cluster_credentials(database_url, data):
     async with open_simulator() as cluster:
         kubeconfig = cluster.write_kubeconfig(data / "kubeconfig")
