@@ -47,7 +47,8 @@ CONTEXT = IncidentContext(
 SUMMARIES = {
     State.COMPLETED: "orders-api ran two replicas at its limit. I scaled it to four; all are ready.",
     State.FAILED: "Not healthy after the change: Deployment orders/orders-api: 2 of 4 replicas ready.",
-    State.INTERRUPTED: "Interrupted by ada. What ran: kubectl get pods -n orders (exit code 0). Nothing was changed.",
+    State.INTERRUPTED: "Interrupted by ada: wrong cluster. What ran: kubectl get pods -n orders (exit code 0); "
+    "kubectl scale deployment/orders-api --replicas=4 -n orders (exit code 0). 1 change can be rolled back.",
     State.REJECTED: "Rejected by ada: not during the sale",
     State.EXPIRED: "Nobody answered in time. Nothing was changed; it can be asked again.",
     State.CANCELLED: "Cancelled by ada before anything was run.",
