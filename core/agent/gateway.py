@@ -9,8 +9,9 @@ import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -57,6 +58,30 @@ class Run:
     """The most input tokens it has counted for one call, of those for which it counted more than we had estimated."""
     silent_since: float | None = None
     """By the loop's clock: when an answer that is still awaited was asked for, or last heard of."""
+    is_over: bool = False
+    """Set when the run may do no more: then no further call is forwarded, whatever its process still asks."""
+    open_calls: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last of the open calls was settled."""
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One call of the run, or its count: until it is over, the run is not settled."""
+        self.open_calls += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.open_calls -= 1
+            if not self.open_calls:
+                self.idle.set()
+
+    async def settled(self, *, seconds: float) -> None:
+        """Until no call is open any more, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.open_calls:
+                    await self.idle.wait()
 
     def expected_input(self, body: bytes) -> int:
         """Our estimate, but never less than what a model that counts otherwise has counted already."""
@@ -109,6 +134,12 @@ class Gateway:
         run = self._known(request)
         if run is None:
             return _problem(HTTPStatus.UNAUTHORIZED, "authentication_error", "This run's token is not valid.")
+        if run.is_over:
+            return _problem(HTTPStatus.BAD_REQUEST, "invalid_request_error", "This run is over.")
+        with run.call():
+            return await self._message(request, run)
+
+    async def _message(self, request: web.Request, run: Run) -> web.StreamResponse:
         try:
             body = json.loads(await request.read())
         except (ValueError, RecursionError):
@@ -181,7 +212,12 @@ class Gateway:
             tokens, cost = (meter.tokens, meter.cost_usd) if is_answered else (0, meter.cost_usd * 0)
             if is_answered:
                 run.learn(raw, meter.input_tokens)
-            await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost)
+            # The process may be killed, and this handler cancelled, while the count is written.
+            await asyncio.shield(self._settle(run, reservation, tokens=tokens, cost_usd=cost))
+
+    async def _settle(self, run: Run, reservation: Reservation, *, tokens: int, cost_usd: Decimal) -> None:
+        with run.call():
+            await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost_usd)
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse, run: Run, meter: Meter) -> web.StreamResponse:
