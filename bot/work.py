@@ -8,7 +8,7 @@ from functools import partial
 from bot.identities import Ways
 from bot.settings import Settings
 from core.agent.gateway import open_gateway
-from core.agent.profiles import agent_profiles, planning_profiles, reporting_profile
+from core.agent.profiles import agent_profiles, further_profiles, planning_profiles, reporting_profile
 from core.agent.prompts import framed_prompt
 from core.agent.runs import ClaudeAgents
 from core.approvals import ApprovalEngine
@@ -26,6 +26,7 @@ from core.planning import Planner
 from core.ports import Clock, Cluster
 from core.previews import Previewer
 from core.questions import Asking
+from core.replanning import Replanner
 from core.resolution import ResolutionId
 from core.revising import Revising
 from core.rollback import RollbackManager
@@ -122,7 +123,7 @@ async def open_flow(
             ),
             revising=Revising(store, planner, engine),
             executor=executor,
-            plan_runner=_plan_runner(settings, executor, previewer=planner.previewer, verifier=verifier),
+            plan_runner=_plan_runner(settings, executor, planner=planner, verifier=verifier),
             watcher=watcher,
             verifier=verifier,
             undoing=Undoing(store, gatherer, engine, rollback, surroundings.new_id),
@@ -149,18 +150,22 @@ def _planner(settings: Settings, executor: RemediationExecutor, *, reader: Clust
 
 
 def _plan_runner(
-    settings: Settings, executor: RemediationExecutor, *, previewer: Previewer, verifier: Verifier
+    settings: Settings, executor: RemediationExecutor, *, planner: Planner, verifier: Verifier
 ) -> PlanRunner:
+    replanner = Replanner(
+        planner=planner,
+        further=further_profiles(haiku=settings.haiku_model, sonnet=settings.sonnet_model),
+        reporting=partial(reporting_profile, haiku=settings.haiku_model),
+        asking=executor.asking,
+    )
     return PlanRunner(
         store=executor.store,
         cluster=executor.at_work,
         grants=executor.grants,
-        previewer=previewer,
-        agents=executor.agents,
+        previewer=planner.previewer,
         judge=executor.judge,
         verifier=verifier,
-        profile=partial(reporting_profile, haiku=settings.haiku_model),
-        prompt=framed_prompt,
+        replanner=replanner,
         workspaces=executor.workspaces,
         clock=executor.clock,
     )

@@ -22,7 +22,7 @@ class ApprovalState(enum.Enum):
 
 
 class Subject(enum.Enum):
-    """What the question is about: all that a resolution does, an undo beyond its own, or one exact line mid-run."""
+    """What the question is about: all that a resolution does, an undo beyond its own, or exact lines mid-run."""
 
     RESOLUTION = "resolution"
     ROLLBACK = "rollback"
@@ -43,6 +43,11 @@ class Approval:
     decided_by: Person | None = None
     decided_at: datetime | None = None
     reason: str | None = None
+
+    @property
+    def is_further_plan(self) -> bool:
+        """Put mid-run after a plan had stopped: a new revision, whose lines the service itself runs."""
+        return self.subject is Subject.COMMAND and self.permit.revision > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,8 @@ class ApprovalEngine:
         if now >= approval.deadline:
             raise StaleError(f"The question expired at {approval.deadline:%H:%M:%S} UTC; ask again.")
         is_named = answer.digest is not None
-        if answer.digest != approval.permit.digest and (is_named or approval.permit.revision > 1):
+        is_revised = approval.permit.revision > 1 and not approval.is_further_plan  # that one is as it was first put
+        if answer.digest != approval.permit.digest and (is_named or is_revised):
             raise StaleError(f"The plan has changed, look again. The digest is {approval.permit.digest} now.")
         if answer.is_approval and approval.permit.policy_version != self.policy.version:
             raise StaleError("The policy has changed since this was asked; reject it, and ask again under the new one.")

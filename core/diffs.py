@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.redaction import redact
+from core.redaction import is_secret, redact
 from core.resources import Resource
 from core.snapshot import Manifest
 
@@ -16,6 +16,7 @@ _DERIVED = frozenset({"managedFields", "resourceVersion", "generation", "uid", "
 _DERIVED_NOTES = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
 _WHEN_IT_RUNS = "(the time it runs)"
+_STEP = re.compile(r"[^.\[\]]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _HIDDEN = frozenset({"data", "stringData"})
 
@@ -24,7 +25,7 @@ def diff(target: Resource, before: Manifest | None, after: Manifest | None) -> s
     """One line per field that differs, under the object's name; "" where nothing does.
 
     What the API server derives is left out; a value too long to show is named by its digest, so that two differences
-    are the same exactly when the changes are. Of a Secret no value is shown.
+    are the same exactly when the changes are. Of a Secret no value is shown, nor what else is recognised as a secret.
     """
     if after is None:
         return "" if before is None else f"{target}\n  is deleted"
@@ -79,7 +80,13 @@ def _leaves(path: str, value: Any, *, is_hidden: bool) -> Iterator[tuple[str, st
             yield from _leaves(f"{path}[{names[number] if has_names else number}]", inner, is_hidden=is_hidden)
     elif value not in (None, {}, [], ""):
         shown = _WHEN_IT_RUNS if RESTARTED in path else json.dumps(value, ensure_ascii=False, sort_keys=True)
-        yield path, f"(hidden, {_digest(shown)})" if is_hidden else _short(shown)
+        yield path, f"(hidden, {_digest(shown)})" if is_hidden or _is_secret(path, shown) else _short(shown)
+
+
+def _is_secret(path: str, shown: str) -> bool:
+    """By its key, or by the name of the variable that it is the value of."""
+    steps = _STEP.findall(path)
+    return is_secret(shown, *(steps[-2:] if steps[-1] == "value" else steps[-1:]))
 
 
 def _step(key: str) -> str:

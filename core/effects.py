@@ -66,7 +66,9 @@ class Aim:
 
     `pairs` are (kind, name), the name "" where a kind stands alone; the kind is the line's own lower-case word where
     the gate does not know it. `objects` are named in full, by files or because the line makes them; with `may_be_new`
-    they need not exist. `fields` are what the line changes of each. `unclear` says why targets cannot be told at all.
+    they need not exist. `releases` are helm's: all objects of each are meant, and where the line `rolls_back` those of
+    `to_revision` (None: the previous one) too. `fields` are what the line changes of each. `unclear` says why targets
+    cannot be told at all.
     """
 
     namespace: str
@@ -77,6 +79,9 @@ class Aim:
     field_selector: str = ""
     is_everywhere: bool = False
     drains: bool = False
+    releases: tuple[str, ...] = ()
+    rolls_back: bool = False
+    to_revision: int | None = None
     fields: tuple[FieldPath, ...] = ()
     unclear: str = ""
 

@@ -15,8 +15,9 @@ from core.grants import taken_away
 from core.history import Entry, Happened
 from core.moving import fail, held, told_why
 from core.permit import Permit
-from core.plan import shown_line, step_states, told_steps
+from core.plan import shown_line
 from core.plan_execution import PlanRunner
+from core.plan_progress import progress
 from core.policy.policy import Policy
 from core.ports import Cluster, Ledger, Memory, Store
 from core.resolution import ENDED_BUT_UNDOABLE, OPEN_STATES, ActionType, ApprovalId, Person, Resolution, State
@@ -198,10 +199,11 @@ class Flow:
         overview = await self.store.overview(resolution.id)
         ran = [one for one in overview.commands if one.is_executed] if overview else []
         changes = overview.changes if overview else 0
-        plan = overview.approval.permit.lines if overview is not None and overview.approval is not None else ()
-        if plan:
-            ran = [one for one in ran if one.line in {shown_line(step.line) for step in plan}]
-            told = f"{opening} {told_steps(plan, step_states(plan, ran, is_over=True))}"
+        plans = progress(overview, is_over=True) if overview is not None else ()
+        if plans:
+            planned = {shown_line(line.line) for one in plans for line in one.permit.lines}
+            ran = [one for one in ran if one.line in planned]
+            told = " ".join((opening, *(one.sentence for one in plans)))
         else:
             done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in ran)
             told = f"{opening} What ran: {done}." if done else f"{opening} No command had run."

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
+from core.resources import Resource
+
 _TYPE = "helm.sh/release.v1"
 MAX_BYTES = 32_000_000
 
@@ -23,6 +27,19 @@ class Release:
     values: Mapping[str, Any]
     manifest: str
     hooks: tuple[str, ...]
+
+    def objects(self) -> list[Resource]:
+        """What its manifest names, in its own order."""
+        found = [one for one in yaml.safe_load_all(self.manifest) if one]
+        return [
+            Resource(
+                one["kind"],
+                one["metadata"]["name"],
+                one["metadata"].get("namespace", self.namespace),
+                one["apiVersion"],
+            )
+            for one in found
+        ]
 
 
 def release_of(secret: Mapping[str, Any]) -> Release | None:

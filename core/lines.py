@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from core.effects import WHOLE, FieldPath, Judged
 from core.errors import InvalidInputError, NotFoundError
-from core.permit import Permit, PermitRule, PermittedLine, Precondition
+from core.permit import Permit, PermitRule, PermittedLine, Precondition, shown_value
 from core.resources import Resource
 from core.snapshot import Manifest
 
@@ -118,7 +118,8 @@ def changed_fields(preconditions: Sequence[Precondition], target: Resource, mani
     for one in preconditions:
         now = value_at(manifest, one.path)
         if one.target == target and now != one.value:
-            found.append(f"{'.'.join(one.path)} of {target} was {one.value} and is {now} now.")
+            was, is_now = shown_value(one.path, one.value), shown_value(one.path, now)
+            found.append(f"{'.'.join(one.path)} of {target} was {was} and is {is_now} now.")
     return found
 
 

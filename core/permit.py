@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from core.effects import Change, Effect, FieldPath, Judged
+from core.redaction import MARK, is_secret
 from core.resolution import ActionType
 from core.resources import Resource
 from core.risk_levels import RiskLevel
@@ -23,7 +24,12 @@ class Precondition:
     value: str
 
     def sentence(self) -> str:
-        return f"{'.'.join(self.path)} of {self.target} is {self.value}"
+        return f"{'.'.join(self.path)} of {self.target} is {shown_value(self.path, self.value)}"
+
+
+def shown_value(path: FieldPath, value: str) -> str:
+    """A field's value for people, `[redacted]` where it or the end of its path says that it is a secret."""
+    return MARK if is_secret(value, *path[-2:]) else value
 
 
 @dataclass(frozen=True, slots=True)

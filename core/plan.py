@@ -81,13 +81,13 @@ def _state(command: CommandRecord, *, is_over: bool) -> StepState:
     return StepState.DONE if command.exit_code == 0 else StepState.FAILED
 
 
-def told_steps(lines: Sequence[PermittedLine], states: Sequence[StepState]) -> str:
+def told_steps(lines: Sequence[PermittedLine], states: Sequence[StepState], *, plan: str = "the approved plan") -> str:
     """Each step and how far it got, in a sentence for people."""
     told = [
         f"step {number} ({shown_line(line.line)}) {_TOLD[state]}"
         for number, (line, state) in enumerate(zip(lines, states, strict=True), start=1)
     ]
-    return f"Of the approved plan {'; '.join(told)}."
+    return f"Of {plan} {'; '.join(told)}."
 
 
 _TOLD = {

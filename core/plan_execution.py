@@ -1,26 +1,25 @@
 """PlanRunner: runs the lines people approved, one by one, without a model, and stops at the first surprise."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import LeaseLostError, ResolverError
-from core.execution import AgentProfile, Outcome
+from core.execution import Outcome
 from core.executor import Judge
 from core.findings import IncidentContext
-from core.grants import Commands, Grants, granted
+from core.grants import Commands, Grants, NoChanges, granted
 from core.history import Entry, Happened
 from core.lines import changes_since
 from core.permit import Permit, PermittedLine
-from core.plan import Check
-from core.ports import Agents, AgentTask, Clock, Cluster, Store
+from core.plan import Check, shown_line
+from core.ports import Clock, Cluster, Store
 from core.previews import Previewer
-from core.resolution import ActionType, Resolution
+from core.replanning import Replanner
+from core.resolution import ApprovalId, Resolution
 from core.resources import Resource, Workload
 from core.toolbox import GatedToolbox
 from core.verification import Verifier
 
-REPORTER = "reporter"
 _OUTPUT = 1_500
 
 
@@ -28,72 +27,74 @@ _OUTPUT = 1_500
 class PlanRunner:
     """Before each line everything that was approved about it is looked at again; the toolbox runs it.
 
-    `profile` is the agent that may say a few words where a plan stopped; it has no tools. `cluster` is what the toolbox
-    works on; its changes run with what `grants` issues for the approval.
+    `cluster` is what the toolbox works on; its changes run with what `grants` issues for the approval. Where a plan
+    stopped, `replanner` gives the agent the word.
     """
 
     store: Store
     cluster: Cluster
     grants: Grants
     previewer: Previewer
-    agents: Agents
     judge: Judge
     verifier: Verifier
-    profile: Callable[[ActionType], AgentProfile]
-    prompt: Callable[[str], str]
+    replanner: Replanner
     workspaces: Path
     clock: Clock
 
     async def run(self, resolution: Resolution, *, permit: Permit, context: IncidentContext) -> Outcome:
-        """Runs to an end or to the first surprise. Cancelling stops the line that runs.
+        """Runs to an end, or to the first surprise after which people approve no further plan.
 
-        LeaseLostError where another worker holds the resolution: then nothing more is said or done here.
+        Cancelling stops the line that runs. LeaseLostError where another worker holds the resolution: then nothing
+        more is said or done here.
         """
         folder = self.workspaces / resolution.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with granted(self.grants, resolution.approval_id, permit) as changes:
-            return await self._run(resolution, permit, context, changes)
+        toolbox = self._toolbox(resolution, permit)
+        questions = self.replanner.questions(resolution, permit)
+        approval_id: ApprovalId | None = resolution.approval_id
+        output = ""
+        while True:
+            surprise, told = await self._stretch(resolution, permit, context, approval_id=approval_id, toolbox=toolbox)
+            output = f"{output} {told}".strip()
+            if surprise is None:
+                break
+            following = await self.replanner.next(
+                resolution, permit, context, toolbox=toolbox, questions=questions, told=output
+            )
+            output = f"{output} {following.words}".strip()
+            if following.approval is None:
+                break
+            approval_id, permit = following.approval.id, following.approval.permit
+        ending = "success" if surprise is None else "failed"
+        return Outcome(resolution.id, ending, output, tuple(toolbox.executed), toolbox.has_changed)
 
-    async def _run(
-        self, resolution: Resolution, permit: Permit, context: IncidentContext, changes: Commands
-    ) -> Outcome:
-        toolbox = GatedToolbox(
+    async def _stretch(
+        self,
+        resolution: Resolution,
+        permit: Permit,
+        context: IncidentContext,
+        *,
+        approval_id: ApprovalId | None,
+        toolbox: GatedToolbox,
+    ) -> tuple[str | None, str]:
+        """One plan with a credential of its own: what stopped it, None at its end, and what is told of it."""
+        async with granted(self.grants, approval_id, permit) as changes:
+            steps = _Steps(self, resolution, permit, context, toolbox, changes)
+            surprise = await steps.run()
+        return surprise, _told(permit, steps, surprise)
+
+    def _toolbox(self, resolution: Resolution, permit: Permit) -> GatedToolbox:
+        return GatedToolbox(
             resolution=resolution,
             permit=permit,
             gate=lambda line: self.judge(line, resolution.request.namespace, files=None),
             store=self.store,
             cluster=self.cluster,
-            changes=changes,
+            changes=NoChanges(),
             grants=self.grants,
             folder=self.workspaces / resolution.id,
             clock=self.clock,
         )
-        steps = _Steps(self, resolution, permit, context, toolbox)
-        surprise = await steps.run()
-        output = _told(permit, steps, surprise)
-        if surprise is not None:
-            output += await self._words(resolution, permit, toolbox, told=output)
-        return Outcome(
-            resolution.id,
-            "success" if surprise is None else "failed",
-            output,
-            tuple(toolbox.executed),
-            toolbox.has_changed,
-        )
-
-    async def _words(self, resolution: Resolution, permit: Permit, toolbox: GatedToolbox, *, told: str) -> str:
-        """The agent's report after a surprise, "" where it has none: what happened is told without it too."""
-        profile = self.profile(resolution.request.action_type)
-        task = AgentTask(
-            resolution_id=resolution.id,
-            agent=REPORTER,
-            profile=profile,
-            prompt=self.prompt(told),
-            folder=toolbox.folder,
-            token_limit=permit.token_limit,
-        )
-        reported = await self.agents.run(task, toolbox)
-        return f" The agent's report: {reported.output}" if reported.is_success else ""
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class _Steps:
     permit: Permit
     context: IncidentContext
     toolbox: GatedToolbox
+    changes: Commands
     started: int = 0
     done: int = 0
 
@@ -146,9 +148,9 @@ class _Steps:
     async def _step(self, number: int, line: PermittedLine) -> str | None:
         is_last = number == len(self.permit.lines)
         before = [] if is_last else await self._touched(line)
-        await self._tell(Happened.STEP_STARTED, number, line=line.line)
+        await self._tell(Happened.STEP_STARTED, number, line=shown_line(line.line))
         self.started = number
-        answer = await self.toolbox.run_line(self.toolbox.judge(line.line), line)
+        answer = await self.toolbox.run_line(self.toolbox.judge(line.line), line, changes=self.changes)
         await self._tell(Happened.STEP_ENDED, number, is_success=not answer.is_error, is_run=True)
         if answer.is_error:
             return f"Step {number} failed: {_flat(answer.text[-_OUTPUT:])}"
@@ -186,7 +188,8 @@ class _Steps:
         return [one for one in live_now if one is not None]
 
     async def _tell(self, what: Happened, number: int, **facts: object) -> None:
-        entry = Entry(what, self.resolution.id, None, {"step": number, "of": len(self.permit.lines), **facts})
+        place = {"step": number, "of": len(self.permit.lines), "revision": self.permit.revision}
+        entry = Entry(what, self.resolution.id, None, {**place, **facts})
         async with self.runner.store.transaction() as tx:
             await tx.append(entry)
 
@@ -195,7 +198,7 @@ _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "Pod"})
 
 
 def _told(permit: Permit, steps: _Steps, surprise: str | None) -> str:
-    lines = [one.line for one in permit.lines]
+    lines = [shown_line(one.line) for one in permit.lines]
     if surprise is None:
         return f"The approved plan was run: {'; '.join(lines)}."
     done = f"Done: {'; '.join(lines[: steps.done])}." if steps.done else "No step was completed."

@@ -9,14 +9,14 @@ from core.assessment import RiskAssessment
 from core.briefing import brief
 from core.effects import WHOLE, FieldPath, Judged
 from core.errors import InvalidInputError, LeaseLostError, ResolverError, StaleError
-from core.execution import AgentProfile
+from core.execution import AgentProfile, Outcome
 from core.executor import Judge
 from core.findings import IncidentContext
 from core.grants import Grants, NoChanges, NoGrants
 from core.history import Entry, Happened
 from core.lines import permitted_line
 from core.permit import Permit, PermittedLine, Precondition
-from core.plan import Proposal, ProposedStep
+from core.plan import Proposal, ProposedStep, shown_line
 from core.ports import Agents, AgentTask, Clock, Cluster, ProposalAnswer, Store, ToolAnswer
 from core.previews import Previewer
 from core.resolution import ActionType, Resolution
@@ -27,6 +27,8 @@ from core.workspace import read_workspace_file
 MENDINGS = 2
 """How often a refused plan may be mended: so three proposals in all."""
 PLANNER = "planner"
+REPORTER = "reporter"
+"""The agent that has the word after a plan stopped."""
 SHARE = 0.5
 """Of the incident's tokens, what planning may use at most."""
 _VERSION_PATHS = (WHOLE, ("metadata", "resourceVersion"))
@@ -74,13 +76,49 @@ class Planner:
         `scope` is what the action type allows by rules. A plan that goes beyond it is at least HIGH, so that no policy
         approves it by itself.
         """
-        request = resolution.request
+        profile = self.profiles[resolution.request.action_type]
+        share = max(1, int(scope.token_limit * SHARE))
+        told = await self._earlier(resolution)
+        draft, outcome = await self._drafted(
+            resolution, scope, context, agent=PLANNER, profile=profile, told=told, agent_tokens=share
+        )
+        if not draft.lines:
+            return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
+        return _narrowed(draft, scope, assessment)
+
+    async def plan_further(
+        self, resolution: Resolution, *, permit: Permit, context: IncidentContext, profile: AgentProfile, told: str
+    ) -> Plan | NoPlan:
+        """What the agent says of a plan that stopped: the lines that would still help, or its report, "" without one.
+
+        `permit` is that of the plan that stopped, `told` what became of it.
+        """
+        told = f"\n## The plan that stopped\n\n> {' '.join(told.split())}\n"
+        draft, outcome = await self._drafted(resolution, permit, context, agent=REPORTER, profile=profile, told=told)
+        if draft.lines:
+            level = max(permit.highest_risk, *(one.verdict for one in draft.lines))
+            return Plan(draft.why, replace(permit, lines=draft.lines, highest_risk=level))
+        if outcome.is_success:
+            return NoPlan(f"The agent's report: {outcome.output}")
+        return NoPlan(f"The agent's further plan was refused: {draft.refusal}" if draft.refusal else "")
+
+    async def _drafted(  # noqa: PLR0913  what one run of an agent that proposes is made of
+        self,
+        resolution: Resolution,
+        scope: Permit,
+        context: IncidentContext,
+        *,
+        agent: str,
+        profile: AgentProfile,
+        told: str,
+        agent_tokens: int | None = None,
+    ) -> tuple["Draft", Outcome]:
         folder = self.workspaces / f"{resolution.id}-plan"
-        text = await brief(self.cluster, folder, request=request, context=context, permit=scope)
+        text = await brief(self.cluster, folder, request=resolution.request, context=context, permit=scope)
         draft = Draft(self, resolution, scope, folder)
         toolbox = GatedToolbox(
             resolution=resolution,
-            permit=replace(scope, rules=(), highest_risk=RiskLevel.LOW),
+            permit=replace(scope, rules=(), lines=(), highest_risk=RiskLevel.LOW),
             gate=draft.gate,
             store=self.store,
             cluster=self.cluster,
@@ -89,23 +127,19 @@ class Planner:
             folder=folder,
             clock=self.clock,
         )
-        profile = self.profiles[request.action_type]
         task = AgentTask(
             resolution_id=resolution.id,
-            agent=PLANNER,
+            agent=agent,
             profile=profile,
-            prompt=self.prompt(text + await self._earlier(resolution)),
+            prompt=self.prompt(text + told),
             folder=folder,
             token_limit=scope.token_limit,
-            agent_tokens=max(1, int(scope.token_limit * SHARE)),
+            agent_tokens=agent_tokens,
         )
         try:
-            outcome = await self.agents.run(task, toolbox, propose=draft.propose)
+            return draft, await self.agents.run(task, toolbox, propose=draft.propose)
         finally:
             await toolbox.end()
-        if not draft.lines:
-            return NoPlan(draft.refusal or _words(outcome.ending, outcome.output))
-        return _narrowed(draft, scope, assessment)
 
     async def _earlier(self, resolution: Resolution) -> str:
         """What came of the resolution that this one was asked after."""
@@ -180,7 +214,7 @@ class Draft:
         except LeaseLostError:
             raise
         except ResolverError as error:
-            raise InvalidInputError(f"Step {number} ({step.line}): {error}") from error
+            raise InvalidInputError(f"Step {number} ({shown_line(step.line)}): {error}") from error
 
     def _is_in_scope(self, line: PermittedLine) -> bool:
         return self.scope.covers(self.gate(line.line).effects)
@@ -189,7 +223,8 @@ class Draft:
         self._refused += 1
         self.refusal = reason
         is_final = self._refused > MENDINGS
-        facts = {"reason": reason, "lines": [one.line[:600] for one in proposal.steps], "is_final": is_final}
+        lines = [shown_line(one.line)[:600] for one in proposal.steps]
+        facts = {"reason": reason, "lines": lines, "is_final": is_final}
         await self._record(Happened.PLAN_REFUSED, facts)
         left = MENDINGS + 1 - self._refused
         more = "No further plan is looked at." if is_final else f"Mend it and propose it again; {left} more time(s)."
@@ -213,6 +248,8 @@ def _check(judged: Judged) -> None:
         raise InvalidInputError(f"Judged DENY ({judged.rule}): {judged.reason}")
     if judged.risk is RiskLevel.LOW:
         raise InvalidInputError("It only reads. A plan holds changes alone; health is checked after each step.")
+    if judged.aim is not None and judged.aim.releases:
+        raise InvalidInputError("What helm would change cannot be shown field by field beforehand; use kubectl.")
     if judged.files is not None:
         raise InvalidInputError("A step names no file: write the values into the line, so that people can read them.")
     if len(judged.stages) > 1:
@@ -253,7 +290,7 @@ def _narrowed(draft: Draft, scope: Permit, assessment: RiskAssessment) -> Plan:
 
 def _told(line: PermittedLine) -> dict[str, object]:
     return {
-        "line": line.line,
+        "line": shown_line(line.line),
         "risk": line.verdict.value,
         "rule": line.rule,
         "targets": [str(one) for one in line.targets],

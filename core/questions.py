@@ -1,4 +1,4 @@
-"""Questions mid-run: an agent waits inside its tool until a person has answered about one exact line."""
+"""Questions mid-run: a run waits until a person has answered about one exact line, or about a further plan."""
 
 import asyncio
 from collections.abc import Callable
@@ -73,7 +73,15 @@ class Questions:
         another resolution is at work on a target.
         """
         self.asked += 1
-        approval = await self._put(line, level=level, why=why)
+        return await self._ask(replace(self.permit, lines=(line,), highest_risk=level, revision=1), why=why)
+
+    async def ask_plan(self, plan: Permit, *, why: str) -> Approval:
+        """As `ask`, about the lines of a further plan: the next revision of the one that stopped."""
+        self.asked += 1
+        return await self._ask(replace(plan, revision=self.permit.revision + self.asked), why=why)
+
+    async def _ask(self, permit: Permit, *, why: str) -> Approval:
+        approval = await self._put(permit, why=why)
         while True:
             with suppress(UnavailableError):  # an outage of the database is no answer
                 found = await self._ended(approval)
@@ -81,12 +89,12 @@ class Questions:
                     return found
             await self.asking.bell.wait(POLL_SECONDS)
 
-    async def _put(self, line: PermittedLine, *, level: RiskLevel, why: str) -> Approval:
-        seconds = min(self.asking.timeout_seconds(level), LONGEST_WAIT_SECONDS)
+    async def _put(self, asked: Permit, *, why: str) -> Approval:
+        seconds = min(self.asking.timeout_seconds(asked.highest_risk), LONGEST_WAIT_SECONDS)
         async with self.store.transaction() as tx:
             now = await tx.now()
             deadline = now + timedelta(seconds=seconds)
-            permit = replace(self.permit, rules=(), lines=(line,), highest_risk=level, ends_at=deadline)
+            permit = replace(asked, rules=(), ends_at=deadline)
             approval = Approval(
                 id=ApprovalId(self.asking.new_id()),
                 resolution_id=self.resolution.id,
@@ -99,7 +107,7 @@ class Questions:
             await check_alone(tx, approval)
             if not await tx.add_question(self.resolution, approval):
                 raise LeaseLostError("This run may ask nothing any more: it was stopped, or another worker took it.")
-            facts = {"line": redact(line.line)[:2_000], "level": level.value, "why": why, **_named(approval)}
+            facts = {"line": _lines(approval), "level": permit.highest_risk.value, "why": why, **_named(approval)}
             await tx.append(Entry(Happened.QUESTION_ASKED, self.resolution.id, None, facts))
         return approval
 
@@ -127,8 +135,7 @@ async def check_alone(tx: Transaction, question: Approval) -> None:
 async def end(tx: Transaction, question: Approval, *, state: ApprovalState, by: Person | None, reason: str) -> None:
     """Ends a locked, pending question: its state, and what history tells of it."""
     await tx.end_approval(question.id, state=state, by=by, reason=reason or None)
-    line = question.permit.lines[0].line if question.permit.lines else ""
-    facts = {"state": state.value, "reason": reason, "line": redact(line)[:2_000], **_named(question)}
+    facts = {"state": state.value, "reason": reason, "line": _lines(question), **_named(question)}
     await tx.append(Entry(Happened.QUESTION_ENDED, question.resolution_id, by, facts))
 
 
@@ -158,12 +165,17 @@ def approved_in_vain(overview: Overview) -> str:
     approved = [
         redact(line.line)
         for one in overview.approvals
-        if one.subject is Subject.COMMAND and one.state is ApprovalState.APPROVED
+        if one.subject is Subject.COMMAND and one.state is ApprovalState.APPROVED and not one.is_further_plan
         for line in one.permit.lines
     ]
     lines = [one for one in approved if one not in ran]
     return f" Approved, but it did not run: {'; '.join(lines)}." if lines else ""
 
 
+def _lines(question: Approval) -> str:
+    return "; ".join(redact(one.line) for one in question.permit.lines)[:2_000]
+
+
 def _named(approval: Approval) -> dict[str, object]:
-    return {"approval_id": approval.id, "digest": approval.permit.digest}
+    named: dict[str, object] = {"approval_id": approval.id, "digest": approval.permit.digest}
+    return named | ({"revision": approval.permit.revision} if approval.is_further_plan else {})

@@ -5,12 +5,12 @@ readable. Every pass is linear: no text however long takes more than a moment fo
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from core.secret_shapes import MARK, decoded, without_keys, without_tokens
 
-__all__ = ["MARK", "redact"]
+__all__ = ["MARK", "is_secret", "redact", "redact_tree"]
 
 _DEPTH = 2
 """How often base64 may hold base64."""
@@ -25,7 +25,7 @@ _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TELLS_ABOUT = re.compile(
     r"(?:names?|refs?|files?|paths?|dirs?|seconds|count|length|size|policy|type|kind|version|expir\w*|ttl|urls?|uris?"
     r"|endpoints?|enabled|mounts?|requests?|hash|issuer|audiences?|id|ids|format|provider|store|class|rotation"
-    r"|automount\w*|required|selector|algorithm|count)$|automount"
+    r"|automount\w*|required|selector|algorithm|limits?|usage|budget)$|automount"
 )
 """Endings of names that speak of a secret without holding it."""
 _NUMBERS_STAY = re.compile(r"token|cookie|credential|secret|key|session")
@@ -67,6 +67,22 @@ _WIDEST = 400
 def redact(text: str) -> str:
     """The text with every secret that is recognised replaced by `[redacted]`."""
     return _redact(text, _DEPTH)
+
+
+def is_secret(value: str, *names: str) -> bool:
+    """Whether the value of a field is one by its own shape, or because one of the field's names says so."""
+    return any(redact(known) != known for known in (value, *(f"{name}={value}" for name in names)))
+
+
+def redact_tree(value: object, *, name: str = "") -> object:
+    """Texts inside of lists and mappings, too; what a name says is a secret goes whatever it looks like."""
+    if isinstance(value, str):
+        return MARK if name and redact(f"{name}={value}") == f"{name}={MARK}" else redact(value)
+    if isinstance(value, Mapping):
+        return {str(key): redact_tree(inner, name=str(key)) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [redact_tree(inner, name=name) for inner in value]
+    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
 
 
 def _redact(text: str, depth: int) -> str:

@@ -95,14 +95,17 @@ class GatedToolbox:
                     return await self._refuse(judged, str(changed))
                 return await self._asked(judged, why=str(changed))
 
-    async def run_line(self, judged: Judged, line: PermittedLine) -> ToolAnswer:
-        """Runs exactly what was approved, for who works through approved lines; refuses what is not as it was then."""
+    async def run_line(self, judged: Judged, line: PermittedLine, *, changes: Commands) -> ToolAnswer:
+        """Runs exactly what was approved, for who works through approved lines; refuses what is not as it was then.
+
+        `changes` is the grant of the approval that the line belongs to.
+        """
         async with self._change:
             try:
                 changed = await changes_since(line, judged, self.cluster)
                 if changed:
                     return await self._refuse(judged, " ".join(changed))
-                return await self._change_cluster(judged, line=line)
+                return await self._change_cluster(judged, line=line, changes=changes)
             except LeaseLostError:
                 raise
             except ResolverError as error:
@@ -257,7 +260,7 @@ class GatedToolbox:
 
     async def _run(self, judged: Judged, commands: Commands) -> ToolAnswer:
         seq = await self._record(judged, reason=judged.reason, is_executed=True)
-        self.executed.append(judged.line)
+        self.executed.append(redact(judged.line))
         self._open.add(seq)
         result = _STOPPED
         try:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from core.redaction import MARK, redact
+from core.redaction import MARK, is_secret, redact
 from core.snapshot import Manifest
 from core.undo_rules import ABSENT, Path, field_words, keyed_lists, meaning
 
@@ -54,7 +54,7 @@ def shown(field: str, value: object) -> str:
     """The value, unless it or any name on the way to it says that it is a secret."""
     text = redact(_plain(value))
     names = re.findall(r"[\w-]+", field)[-_NAMES:]
-    return MARK if any(redact(f"{name}={text}") != f"{name}={text}" for name in names) else " ".join(text.split())
+    return MARK if is_secret(text, *names) else " ".join(text.split())
 
 
 def _plain(value: object) -> str:

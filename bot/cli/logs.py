@@ -2,29 +2,17 @@
 
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
 
-from core.redaction import MARK, redact
+from core.redaction import redact_tree
 
 
 def _without_secrets(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """The last look before a line leaves: whatever text is in it, tracebacks included."""
-    return {name: _redacted(name, value) for name, value in event.items()}
-
-
-def _redacted(name: str, value: object) -> object:
-    """Texts inside of lists and mappings, too; what a name says is a secret goes whatever it looks like."""
-    if isinstance(value, str):
-        known = f"{name}={value}"
-        return MARK if redact(known) == f"{name}={MARK}" else redact(value)
-    if isinstance(value, Mapping):
-        return {str(key): _redacted(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_redacted(name, inner) for inner in value]
-    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
+    return {name: redact_tree(value, name=name) for name, value in event.items()}
 
 
 def configure_logs(level: str) -> None:

@@ -21,6 +21,7 @@ from core.errors import InvalidInputError, NotFoundError
 from core.intake import Intake
 from core.overview import Overview
 from core.ports import HistoryFilter
+from core.redaction import redact_tree
 from core.resolution import ROLLBACK, ActionType, ApprovalId, ResolutionId, SnapshotId, State
 
 WAIT_SECONDS = 10.0
@@ -81,26 +82,26 @@ class Endpoints:
             digest=body.digest,
         )
         overview = await self.intake.decide(answer, actor=replace(actor, person=person))
-        return web.json_response(views.approve_view(overview, approval_id))
+        return _json(views.approve_view(overview, approval_id))
 
     async def rollback(self, request: web.Request) -> web.Response:
         actor = await self._actor(request, Right.ROLLBACK)
         body = parse(RollbackBody, await read_body(request))
         snapshot_id = SnapshotId(_as_uuid(body.snapshot_id, "snapshot"))
         if body.dry_run:
-            return web.json_response(views.rollback_view(await self.intake.preview_rollback(snapshot_id)))
+            return _json(views.rollback_view(await self.intake.preview_rollback(snapshot_id)))
         asked = await self.intake.rollback(snapshot_id, by=actor.person)
         overview = await self._until(asked, _is_rolled_back)
         if overview.rollback_question is not None:
-            return web.json_response(views.rollback_question_view(overview.rollback_question, snapshot_id))
+            return _json(views.rollback_question_view(overview.rollback_question, snapshot_id))
         if overview.undo is None or not _is_rolled_back(overview):
             return self._answer(views.resolve_view(overview), overview, is_over=False)
-        return web.json_response(views.rollback_view(overview.undo))
+        return _json(views.rollback_view(overview.undo))
 
     async def status(self, request: web.Request) -> web.Response:
         await self._actor(request, Right.VIEW)
         found = await self.intake.overview(ResolutionId(_uuid(request, "resolution_id", "resolution")))
-        return web.json_response(views.status_view(found))
+        return _json(views.status_view(found))
 
     async def interrupt(self, request: web.Request) -> web.Response:
         actor = await self._actor(request, Right.INTERRUPT)
@@ -116,7 +117,7 @@ class Endpoints:
         _only(request, {"client_id"})
         found = await self.intake.pending(request.query.get("client_id"))
         items = [views.pending_view(one) for one in found]
-        return web.json_response({"pending_approvals": items, "count": len(items)})
+        return _json({"pending_approvals": items, "count": len(items)})
 
     async def history(self, request: web.Request) -> web.Response:
         await self._actor(request, Right.VIEW)
@@ -124,7 +125,7 @@ class Endpoints:
         found = await self.intake.history(wanted)
         items = [views.status_view(one) for one in found]
         cursor = _cursor(found[-1]) if len(found) == wanted.limit else None
-        return web.json_response({"history": items, "count": len(items), "next_cursor": cursor})
+        return _json({"history": items, "count": len(items), "next_cursor": cursor})
 
     async def _actor(self, request: web.Request, right: Right) -> Actor:
         actor = await self.door.actor(request)
@@ -144,9 +145,14 @@ class Endpoints:
 
     def _answer(self, body: Mapping[str, object], overview: Overview, *, is_over: bool) -> web.Response:
         if is_over:
-            return web.json_response(body)
+            return _json(body)
         headers = {"Location": f"{BASE}/status/{overview.resolution.id}"}
-        return web.json_response(body, status=202, headers=headers)
+        return _json(body, status=202, headers=headers)
+
+
+def _json(body: Mapping[str, object], *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The last look before an answer leaves: lines, outputs and words of others pass the redactor here."""
+    return web.json_response(redact_tree(body), status=status, headers=headers)
 
 
 def _is_rolled_back(overview: Overview) -> bool:

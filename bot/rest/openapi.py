@@ -156,7 +156,9 @@ def _answers() -> dict[str, Any]:
         undo=_TEXT,
         state={"enum": [one.value for one in StepState]},
     )
-    plan = _object(("revision", "steps"), revision={"type": "integer"}, steps={"type": "array", "items": planned})
+    fields = {"revision": {"type": "integer"}, "approval_id": _TEXT, "steps": {"type": "array", "items": planned}}
+    one_plan = _object(tuple(fields), **fields)
+    plan = _object((*fields, "earlier"), **fields, earlier={"type": "array", "items": one_plan})
     resolve = {
         "resolution_id": _TEXT,
         "status": status,

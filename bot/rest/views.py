@@ -7,9 +7,10 @@ from core.approval import POLICY, Approval, ApprovalState, Subject
 from core.findings import Gap
 from core.overview import Overview
 from core.permit import PermittedLine
-from core.plan import StepState, check_words, step_states
+from core.plan import StepState, check_words
+from core.plan_progress import Progress, progress
 from core.redaction import redact
-from core.resolution import OPEN_STATES, State
+from core.resolution import State
 from core.snapshot import UndoReport
 
 Json = Mapping[str, Any]
@@ -147,16 +148,16 @@ def _first_question(overview: Overview) -> Approval | None:
 
 
 def _plan(overview: Overview) -> dict[str, Any] | None:
-    """The exact lines people are asked about, or were; None where the permit has rules instead."""
-    asked = [one for one in overview.approvals if one.subject is Subject.RESOLUTION and one.permit.lines]
-    if not asked:
-        return None
-    permit = asked[-1].permit
-    is_over = overview.resolution.state not in OPEN_STATES - {State.VERIFYING, State.ROLLING_BACK}
-    states = step_states(permit.lines, overview.commands, is_over=is_over)
+    """The exact lines people are asked about, or were, newest plan first; None where the permit has rules instead."""
+    plans = [_one_plan(one) for one in progress(overview)]
+    return plans[-1] | {"earlier": plans[:-1]} if plans else None
+
+
+def _one_plan(one: Progress) -> dict[str, Any]:
     return {
-        "revision": permit.revision,
-        "steps": [_step(line, state) for line, state in zip(permit.lines, states, strict=True)],
+        "revision": one.permit.revision,
+        "approval_id": one.approval.id,
+        "steps": [_step(line, state) for line, state in zip(one.permit.lines, one.states, strict=True)],
     }
 
 

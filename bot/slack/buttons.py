@@ -33,10 +33,15 @@ class Signer:
         """(id, digest); InvalidInputError for a value that was not signed here for this action."""
         id_, _, rest = value.partition(".")
         digest, _, signature = rest.partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(action, id_, digest).encode()):
+        if not hmac.compare_digest(_bytes(signature), _bytes(self._signature(action, id_, digest))):
             raise InvalidInputError("This button is not one of ours, or the signing key was changed; use a newer card.")
         return id_, digest
 
     def _signature(self, action: str, id_: str, digest: str) -> str:
-        mac = hmac.new(self.key, f"1\0{action}\0{id_}\0{digest}".encode(), hashlib.sha256).digest()
+        mac = hmac.new(self.key, _bytes(f"1\0{action}\0{id_}\0{digest}"), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    """Of any text: JSON can carry lone surrogates, which UTF-8 cannot."""
+    return text.encode("utf-8", "surrogatepass")

@@ -11,7 +11,6 @@ from bot.slack.text import escaped, inline_code, one_line, plain
 from core.approval import POLICY, Approval, ApprovalState
 from core.execution import CommandRecord
 from core.overview import Overview
-from core.redaction import redact
 from core.resolution import State
 from core.resources import Resource
 
@@ -65,7 +64,7 @@ def resolution_card(overview: Overview, rendering: Rendering) -> Card:
     """
     blocks = [
         _header(overview),
-        *_pause(overview),
+        *pause_blocks(overview),
         *_waiting(overview),
         *plans.revision_blocks(overview),
         _facts(overview),
@@ -117,7 +116,8 @@ def _header(overview: Overview) -> Block:
     }
 
 
-def _pause(overview: Overview) -> list[Block]:
+def pause_blocks(overview: Overview) -> list[Block]:
+    """Who paused the service, since when and why."""
     if overview.pause is None:
         return []
     pause = overview.pause
@@ -133,8 +133,10 @@ def _waiting(overview: Overview) -> list[Block]:
     question = overview.question
     if question is None or not question.permit.lines:
         return []
-    line = inline_code(redact(question.permit.lines[0].line), 200)
-    told = f"✋ *The agent waits for an answer* about {line} until {words.time_token(question.deadline)}."
+    told = f"*The agent waits for an answer* about {inline_code(question.permit.lines[0].line, 200)}"
+    if question.is_further_plan:
+        told = "*The plan stopped, and a further one waits for an answer*"
+    told = f"✋ {told} until {words.time_token(question.deadline)}."
     return [_section(f"{told}\nThe question stands in the thread. Interrupt stops the run at once.")]
 
 
@@ -223,7 +225,7 @@ def _work(overview: Overview) -> list[Block]:
     if state in {State.AWAITING_APPROVAL, State.APPROVED}:
         return []
     if approval is not None and approval.permit.lines and not _is_before_work(overview):
-        return plans.progress_blocks(overview, approval.permit) if approval.state is ApprovalState.APPROVED else []
+        return plans.progress_blocks(overview) if approval.state is ApprovalState.APPROVED else []
     if not overview.commands:
         return []
     shown = overview.commands[-SHOWN_COMMANDS:]

@@ -48,9 +48,11 @@ def reject_modal(value: str, *, place: tuple[str, str], overview: Overview, ques
 
 
 def _rejected(overview: Overview, question: Approval) -> str:
-    """What a rejection means: of the whole resolution, or of one line mid-run."""
+    """What a rejection means: of the whole resolution, or of lines mid-run."""
     if question.subject is Subject.COMMAND:
         told = "This line does not run. The agent hears the reason and goes on without it."
+        if question.is_further_plan:
+            told = "These lines do not run, and the run ends here. What was changed before can be rolled back."
         return f"*{questions.question_sentence(question)}*\n{told}"
     told = "Nothing will be changed. The reason stands on the card and in history."
     return f"*{cards.card_sentence(overview)}*\n{told}"
@@ -82,7 +84,7 @@ def notice(sentence: str, *, title: str = "Incident Resolver") -> View:
 
 
 def question_modal(question: Approval) -> View:
-    """All that an approval of one line binds."""
+    """All that an approval mid-run binds."""
     blocks = list(questions.question_details(question))
     return {"type": "modal", "title": _plain("Details"), "close": _plain("Close"), "blocks": blocks[:100]}
 

@@ -5,11 +5,13 @@ from typing import Any
 
 from bot.slack import words
 from bot.slack.text import code, escaped, inline_code, one_line
+from core.approval import ApprovalState
 from core.history import Happened
 from core.overview import Overview
 from core.permit import Permit, PermittedLine
-from core.plan import StepState, check_words, step_states
-from core.resolution import OPEN_STATES, State
+from core.plan import StepState, check_words
+from core.plan_progress import Progress, progress
+from core.resolution import State
 
 Block = dict[str, Any]
 PENDING_LEAD = "*If approved, exactly these lines are run, one after the other, by the service itself*"
@@ -77,16 +79,19 @@ def question_blocks(overview: Overview, permit: Permit, *, is_pending: bool) -> 
     if why:
         blocks.append(_section(f"*Why, says the planning agent*\n> {one_line(why, 600)}"))
     blocks.append(_section(PENDING_LEAD if is_pending else LEAD))
-    blocks += [_section(_step(number, one)) for number, one in enumerate(permit.lines[:_SHOWN_STEPS], start=1)]
+    return blocks + step_blocks(permit)
+
+
+def step_blocks(permit: Permit) -> list[Block]:
+    """The steps, and what stops them."""
+    blocks = [_section(_step(number, one)) for number, one in enumerate(permit.lines[:_SHOWN_STEPS], start=1)]
     if len(permit.lines) > _SHOWN_STEPS:
         blocks.append(_section(f"… and {len(permit.lines) - _SHOWN_STEPS} more step(s): see Details"))
-    blocks.append(
-        _section(
-            "It stops at the first surprise: another object, another value, another dry run, a check that fails.\n"
-            "The undo of exactly these changes is approved along with them."
-        )
+    told = (
+        "It stops at the first surprise: another object, another value, another dry run, a check that fails.\n"
+        "The undo of exactly these changes is approved along with them."
     )
-    return blocks
+    return [*blocks, _section(told)]
 
 
 def _step(number: int, line: PermittedLine) -> str:
@@ -105,18 +110,19 @@ def _step(number: int, line: PermittedLine) -> str:
     )
 
 
-def progress_blocks(overview: Overview, permit: Permit) -> list[Block]:
-    """How far each step got."""
+def progress_blocks(overview: Overview) -> list[Block]:
+    """How far each step got, of every plan that was approved."""
+    plans = [one for one in progress(overview) if one.approval.state is ApprovalState.APPROVED]
+    return [_section(_progress(one)) for one in plans]
+
+
+def _progress(plan: Progress) -> str:
+    name = f"*The further plan* (revision {plan.permit.revision})" if plan.approval.is_further_plan else "*The plan*"
     lines = [
         f"{_SIGNS[state]} {number}. {inline_code(one.line, 300)} — {_ENDINGS[state]}"
-        for number, (one, state) in enumerate(zip(permit.lines, states(overview, permit), strict=True), start=1)
+        for number, (one, state) in enumerate(zip(plan.permit.lines, plan.states, strict=True), start=1)
     ]
-    return [_section("*The plan*\n" + "\n".join(lines))]
-
-
-def states(overview: Overview, permit: Permit) -> tuple[StepState, ...]:
-    is_over = overview.resolution.state not in OPEN_STATES - {State.VERIFYING, State.ROLLING_BACK}
-    return step_states(permit.lines, overview.commands, is_over=is_over)
+    return "\n".join([name, *lines])
 
 
 def details_blocks(permit: Permit) -> list[Block]:
@@ -180,6 +186,20 @@ def _revised(facts: Mapping[str, object]) -> str:
     return "\n".join([head, *told])
 
 
+def further_ended(facts: Mapping[str, object], who: str, *, because: str) -> str:
+    """How the question about a further plan ended."""
+    plan = f"the further plan (revision {facts.get('revision')})"
+    match facts.get("state"):
+        case "approved":
+            return f"👍 {who} approved {plan}."
+        case "rejected":
+            return f"🚫 {who} rejected {plan}.{because}"
+        case "expired":
+            return f"⌛ Nobody answered about {plan}; it does not run."
+        case _:
+            return f"🚫 The question about {plan} is closed; it does not run.{because}"
+
+
 def _step_ended(facts: Mapping[str, object]) -> str:
     name = _name(facts)
     if not facts.get("is_run"):
@@ -195,7 +215,8 @@ def _step_checked(facts: Mapping[str, object]) -> str:
 
 
 def _name(facts: Mapping[str, object]) -> str:
-    return f"Step {facts.get('step')} of {facts.get('of')}"
+    further = f" (revision {facts['revision']})" if facts.get("revision", 1) != 1 else ""
+    return f"Step {facts.get('step')} of {facts.get('of')}{further}"
 
 
 def _section(text: str) -> Block:

@@ -1,8 +1,8 @@
-"""The card of a question mid-run: one exact line, what it changes, and what cannot be undone. Pure."""
+"""The card of a question mid-run: one exact line, or a further plan, and what cannot be undone. Pure."""
 
 from collections.abc import Sequence
 
-from bot.slack import buttons, cards, sizes, words
+from bot.slack import buttons, cards, plans, sizes, words
 from bot.slack.cards import Block, Card, Rendering
 from bot.slack.text import code, escaped, inline_code, one_line, plain
 from core.approval import Approval, ApprovalState
@@ -23,21 +23,27 @@ _HEADERS = {
     ApprovalState.EXPIRED: "⌛ Nobody answered · this line did not run",
     ApprovalState.CANCELLED: "🚫 Closed · this line did not run",
 }
+_PLAN_HEADERS = {
+    ApprovalState.PENDING: "✋ Answer needed · may the further plan run?",
+    ApprovalState.APPROVED: "👍 Approved · the further plan runs",
+    ApprovalState.REJECTED: "🚫 Rejected · the further plan does not run",
+    ApprovalState.EXPIRED: "⌛ Nobody answered · the further plan did not run",
+    ApprovalState.CANCELLED: "🚫 Closed · the further plan did not run",
+}
 
 
 def question_card(overview: Overview, question: Approval, rendering: Rendering, *, why: str = "") -> Card:
-    """Buttons only while it waits for an answer; the facts stay. `why` says what changed since it was asked before."""
-    line = question.permit.lines[0]
+    """Buttons only while it waits for an answer; the facts stay.
+
+    `why` says what changed since a line was asked about before, or what a further plan is for.
+    """
     is_open = question.state is ApprovalState.PENDING
+    about = _further_plan if question.is_further_plan else _one_line
+    header, *facts = about(overview, question, why)
     blocks = [
-        _header(_HEADERS[question.state]),
-        _section(f"{_LEAD if is_open else _PAST_LEAD}\n{code(redact(line.line), _LINE_LIMIT)}"),
-        *([_section(f"⚠️ *Asked again, since it changed meanwhile*\n{one_line(why, 600)}")] if is_open and why else []),
-        _facts(overview, question, line),
-        _section(f"*It changes*\n{_targets(line)}"),
-        *_fields_now(line),
-        *_files(line),
-        *([_section(_undo(line))] if question.state in _MAY_RUN else []),
+        header,
+        *(cards.pause_blocks(overview) if is_open else []),
+        *facts,
         *([_section(f"⚠️ {escaped(rendering.why_nobody, 400)}")] if is_open and rendering.why_nobody else []),
         *([] if is_open else [_context(cards.decision_words(question))]),
         _footer(overview, question, rendering),
@@ -45,21 +51,53 @@ def question_card(overview: Overview, question: Approval, rendering: Rendering, 
     ]
     for number, block in enumerate(blocks):
         block["block_id"] = f"question-{block['type']}-{number}-{overview.history_seq}"
-    sizes.fit(blocks, last=(_LEAD, _PAST_LEAD))
+    sizes.fit(blocks, last=(_LEAD, _PAST_LEAD, plans.STEP_LEAD))
     return Card(question_sentence(question), blocks)
+
+
+def _one_line(overview: Overview, question: Approval, why: str) -> list[Block]:
+    line = question.permit.lines[0]
+    is_open = question.state is ApprovalState.PENDING
+    return [
+        _header(_HEADERS[question.state]),
+        _section(f"{_LEAD if is_open else _PAST_LEAD}\n{code(redact(line.line), _LINE_LIMIT)}"),
+        *([_section(f"⚠️ *Asked again, since it changed meanwhile*\n{one_line(why, 600)}")] if is_open and why else []),
+        _facts(overview, question),
+        _section(f"*It changes*\n{_targets(line)}"),
+        *_fields_now(line),
+        *_files(line),
+        *([_section(_undo(line))] if question.state in _MAY_RUN else []),
+    ]
+
+
+def _further_plan(overview: Overview, question: Approval, why: str) -> list[Block]:
+    """What was approved before has stopped; nothing more of it is run."""
+    lead = plans.PENDING_LEAD if question.state is ApprovalState.PENDING else plans.LEAD
+    told = f"\n*Why a further one, says the planning agent*\n> {one_line(why, 600)}" if why else ""
+    return [
+        _header(_PLAN_HEADERS[question.state]),
+        _section(f"🔁 *The approved plan stopped; the rest of it is not run.*{told}"),
+        _facts(overview, question),
+        *([_section(lead)] if question.state in _MAY_RUN else []),
+        *plans.step_blocks(question.permit),
+    ]
 
 
 def question_sentence(question: Approval) -> str:
     """The whole question in one sentence, for notifications."""
     line = question.permit.lines[0]
     level = question.permit.highest_risk.value
+    if question.is_further_plan:
+        count = words.counted(len(question.permit.lines), "line")
+        return f"{_PLAN_HEADERS[question.state]} {count}, first {inline_code(redact(line.line), 200)} ({level})"
     return f"{_HEADERS[question.state]} {inline_code(redact(line.line), 200)} ({level})"
 
 
-def _facts(overview: Overview, question: Approval, line: PermittedLine) -> Block:
-    level = question.permit.highest_risk
+def _facts(overview: Overview, question: Approval) -> Block:
+    level, line = question.permit.highest_risk, question.permit.lines[0]
+    rule = f"revision {question.permit.revision}" if question.is_further_plan else f"rule {escaped(line.rule, 20)}"
     facts = [
-        ("Risk", f"{words.LEVELS[level]} {level.value} (rule {escaped(line.rule, 20)})"),
+        ("Risk", f"{words.LEVELS[level]} {level.value} ({rule})"),
         ("Where", f"{escaped(line.namespace, 70)} in {escaped(overview.cluster_name, 80)}"),
     ]
     if question.state is ApprovalState.PENDING:
@@ -107,7 +145,8 @@ def _undo(line: PermittedLine) -> str:
 def _footer(overview: Overview, question: Approval, rendering: Rendering) -> Block:
     parts = [f"resolution `{overview.resolution.id}`"]
     if question.state is ApprovalState.PENDING:
-        parts.insert(0, "without an answer it does not run, and the agent goes on")
+        then = "the run ends" if question.is_further_plan else "the agent goes on"
+        parts.insert(0, f"without an answer it does not run, and {then}")
     if question.state is ApprovalState.PENDING and rendering.approvers:
         parts.insert(0, f"may approve: {cards.who_may(rendering.approvers)}")
     parts.append(f"permit `{question.permit.digest[:12]}`")
@@ -116,9 +155,8 @@ def _footer(overview: Overview, question: Approval, rendering: Rendering) -> Blo
 
 def _actions(question: Approval, rendering: Rendering) -> Block:
     signer, digest = rendering.signer, question.permit.digest
-    line = question.permit.lines[0]
     approve = _button("Approve", buttons.APPROVE, signer.value(buttons.APPROVE, question.id, digest))
-    approve |= {"style": "primary", "confirm": _confirm(line)}
+    approve |= {"style": "primary", "confirm": _confirm(question)}
     reject = _button("Reject…", buttons.REJECT, signer.value(buttons.REJECT, question.id, digest))
     reject |= {"style": "danger"}
     details = _button("Details", buttons.QUESTION, signer.value(buttons.QUESTION, question.id))
@@ -131,14 +169,16 @@ def _button(label: str, action_id: str, value: str) -> Block:
         "text": {"type": "plain_text", "text": label},
         "action_id": action_id,
         "value": value,
-        "accessibility_label": f"{label.rstrip('…')} this one line",
+        "accessibility_label": f"{label.rstrip('…')} exactly these lines",
     }
 
 
-def _confirm(line: PermittedLine) -> Block:
+def _confirm(question: Approval) -> Block:
+    lines = question.permit.lines
+    told = "; ".join(redact(one.line) for one in lines)
     return {
-        "title": {"type": "plain_text", "text": "Run this line once?"},
-        "text": {"type": "plain_text", "text": plain(redact(line.line), 300)},
+        "title": {"type": "plain_text", "text": "Run these lines?" if len(lines) > 1 else "Run this line once?"},
+        "text": {"type": "plain_text", "text": plain(told, 300)},
         "confirm": {"type": "plain_text", "text": "Approve"},
         "deny": {"type": "plain_text", "text": "Back"},
     }
@@ -146,6 +186,8 @@ def _confirm(line: PermittedLine) -> Block:
 
 def question_details(question: Approval) -> Sequence[Block]:
     """For a modal: the words as they are run, every target with its uid, every field, every file."""
+    if question.is_further_plan:
+        return [*plans.details_blocks(question.permit), _section(f"Digest {inline_code(question.permit.digest)}")]
     line = question.permit.lines[0]
     argv = "\n| ".join(" ".join(stage) for stage in line.stages)
     targets = [f"uid {one.uid or '(yet to be made)'} · {one}" for one in line.targets]

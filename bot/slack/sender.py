@@ -13,6 +13,7 @@ from bot.slack import cards, thread
 from bot.slack.cards import Card, Rendering
 from bot.slack.connection import error_code
 from bot.slack.questions import question_card
+from core.approval import Approval
 from core.card_slots import CardSlot
 from core.errors import ResolverError
 from core.history import Happened, RecordedEntry
@@ -121,9 +122,10 @@ class CardSender:
     async def _replies(self, progress: "_Progress", overview: Overview) -> None:
         slot = progress.slot
         entries = await self.store.entries(slot.resolution_id, after_seq=slot.thread_seq)
-        if not entries:
-            return
         root = str(slot.reply_to or slot.ts)
+        if not entries:  # a pause began or ended, which stands on every card
+            await self._redraw(slot, root, [overview.question] if overview.question else [], overview)
+            return
         try:
             await self._reply(progress, overview, entries, root=root)
         except SlackApiError as error:
@@ -157,7 +159,11 @@ class CardSender:
     ) -> None:
         """Cards of questions that have ended lose their buttons, before the thread tells how."""
         ended = {one.entry.facts.get("approval_id") for one in entries if one.entry.what is Happened.QUESTION_ENDED}
-        for question in [one for one in overview.approvals if one.id in ended and one.permit.lines]:
+        asked = [one for one in overview.approvals if one.id in ended and one.permit.lines]
+        await self._redraw(slot, root, asked, overview)
+
+    async def _redraw(self, slot: CardSlot, root: str, questions: Sequence[Approval], overview: Overview) -> None:
+        for question in questions:
             place = await self._question_at(slot, root, question.id)
             if place is None:
                 continue  # it is posted with these entries, as it stands by now

@@ -169,6 +169,8 @@ def _other(recorded: RecordedEntry, who: str) -> str:
 
 
 def _question_ended(facts: Mapping[str, object], who: str) -> str:
+    if "revision" in facts:
+        return plans.further_ended(facts, who, because=_because(facts))
     line = inline_code(_text(facts, "line"), 300)
     match _text(facts, "state"):
         case "approved":

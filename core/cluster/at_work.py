@@ -35,7 +35,8 @@ class ClusterAtWork:
         return await (self.reader if resource.namespace is None else self.keeper).read(resource)
 
     async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
-        return await self.reader.resolve(judged)
+        is_release = judged.aim is not None and bool(judged.aim.releases)
+        return await (self.keeper if is_release else self.reader).resolve(judged)
 
     async def touched(self, judged: Judged, *, folder: Path, namespace: str) -> Sequence[Touched]:
         keeping = self.keeper.asking(judged, folder=folder, namespace=namespace)

@@ -119,7 +119,7 @@ class KubernetesCluster:
                 )
 
     async def resolve(self, judged: Judged) -> tuple[Resource, ...]:
-        return await resolve_targets(self.api, judged)
+        return await resolve_targets(self.api, judged, self)
 
     async def create(self, manifest: Manifest, *, is_dry_run: bool) -> Manifest:
         kind, namespace, _ = await self._named(manifest)

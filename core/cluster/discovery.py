@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import yaml
-
 from core import owners, recreation
 from core.cluster.api import KubernetesApi
 from core.cluster.kinds import Kind
@@ -70,14 +68,8 @@ def _owned_by(objects: Sequence[dict[str, Any]], uids: set[str]) -> list[dict[st
 
 async def objects_of_release(reader: Reader, release: Release) -> tuple[Manifest, ...]:
     """The objects of a helm release as they are live, and the Secrets that hold its revisions, newest last."""
-    found = []
-    for one in yaml.safe_load_all(release.manifest):
-        if not one:
-            continue
-        metadata = one["metadata"]
-        namespace = metadata.get("namespace", release.namespace)
-        live = await reader.read(Resource(one["kind"], metadata["name"], namespace, one["apiVersion"]))
-        found += [live] if live is not None else []
+    read = [await reader.read(one) for one in release.objects()]
+    found = [one for one in read if one is not None]
     secrets = [(known, one) for one in await reader.listed("Secret", release.namespace) if (known := release_of(one))]
     kept = sorted(((known.revision, one) for known, one in secrets if known.name == release.name), key=lambda it: it[0])
     objects = sorted(found, key=lambda one: -recreation.creation_rank(one["kind"]))

@@ -7,6 +7,8 @@ from core import owners
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.discovery import served_kinds
 from core.cluster.kinds import KINDS, NODE, POD, Kind
+from core.cluster.releases import Releases
+from core.cluster.touching import Reader
 from core.commands.kinds import is_known
 from core.effects import Aim, Judged
 from core.errors import InvalidInputError, NotFoundError
@@ -15,7 +17,7 @@ from core.resources import Resource
 MOST_TARGETS = 50
 
 
-async def resolve_targets(api: KubernetesApi, judged: Judged) -> tuple[Resource, ...]:
+async def resolve_targets(api: KubernetesApi, judged: Judged, reader: Reader) -> tuple[Resource, ...]:
     """All objects the line would change, at most MOST_TARGETS, never none; one without uid is yet to be made.
 
     InvalidInputError or NotFoundError with the reason where they cannot be told; NotAllowedError where the API server
@@ -33,6 +35,8 @@ async def resolve_targets(api: KubernetesApi, judged: Judged) -> tuple[Resource,
             found[one.kind, one.namespace, one.name] = one
     for named in aim.objects:
         one = await _of_object(api, await kinds.of(named), named, may_be_new=aim.may_be_new)
+        found[one.kind, one.namespace, one.name] = one
+    for one in await Releases(reader).targets(aim):
         found[one.kind, one.namespace, one.name] = one
     if aim.drains:
         for one in await _pods_on(api, [node for node in found.values() if node.kind == NODE.name]):

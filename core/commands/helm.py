@@ -7,6 +7,7 @@ from core.commands.grammar import Refused
 from core.commands.local_files import is_address, refuse_addresses, refuse_foreign_files
 from core.commands.targets import namespace_of, refuse_odd_namespaces
 from core.commands.verdicts import Reasons, Verdict
+from core.effects import WHOLE, Aim
 from core.resources import SYSTEM_NAMESPACES
 from core.risk_levels import RiskLevel
 
@@ -66,7 +67,22 @@ def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
         kinds=frozenset({"Release"}),
         verb=f"helm {verb}",
         paths=() if verb in _CHARTS or verb in _CHANGES else None,
+        aim=_aim(invocation, where) if verb in _CHANGES else None,
     )
+
+
+def _aim(invocation: Invocation, where: str) -> Aim:
+    """A chart may hold anything; what a release holds already, and held before, stands in its revisions."""
+    verb, words = invocation.verb, invocation.words
+    if verb not in {"rollback", "uninstall"} or not words:
+        told = f"What helm {verb} makes of a chart cannot be bound to an approval; helm rollback and uninstall can."
+        return Aim(where, unclear=told)
+    if verb == "uninstall":
+        return Aim(where, releases=words, fields=(WHOLE,))
+    revision = words[1] if len(words) > 1 else "0"
+    if not revision.isdecimal() or len(words) > 2:  # noqa: PLR2004  a release and its revision
+        return Aim(where, unclear="helm rollback takes a release and the number of a revision.")
+    return Aim(where, releases=words[:1], rolls_back=True, to_revision=int(revision) or None, fields=(WHOLE,))
 
 
 def _refuse_identity(verb: str, name: str) -> None:

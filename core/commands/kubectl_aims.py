@@ -62,6 +62,8 @@ def aim_of(invocation: Invocation, namespace: str, reasons: Reasons) -> Aim:
     )
     if {"filename", "kustomize"} & invocation.flags.keys():
         return _of_files(invocation, aim, reasons)
+    if invocation.verb == "cp":
+        return _of_copy(invocation, aim, reasons)
     maker = _BY_VERB.get(invocation.verb)
     if maker is not None:
         return maker(invocation, aim)
@@ -167,8 +169,16 @@ def _of_pod(invocation: Invocation, aim: Aim) -> Aim:
     return replace(aim, pairs=(("Pod", name if has_slash else first),), objects=objects, may_be_new=bool(made))
 
 
-def _of_copy(_invocation: Invocation, aim: Aim) -> Aim:
-    return replace(aim, unclear="What cp copies is not bound to an approval; write it with exec, or as a ConfigMap.")
+def _of_copy(invocation: Invocation, aim: Aim, reasons: Reasons) -> Aim:
+    """One file of the workspace, read once, into one pod by name."""
+    pod = invocation.words[-1].partition(":")[0]
+    if "unread" in reasons.kinds:
+        return replace(
+            aim, unclear="What cp copies could not be read: name one file of your folder, of at most 256 KB."
+        )
+    if "/" in pod:
+        return replace(aim, unclear="kubectl cp: name the namespace with -n, and the pod as POD:PATH.")
+    return replace(aim, pairs=(("Pod", pod),))
 
 
 _BY_VERB: dict[str, Callable[[Invocation, Aim], Aim]] = {
@@ -177,7 +187,6 @@ _BY_VERB: dict[str, Callable[[Invocation, Aim], Aim]] = {
     "run": _of_run,
     "exec": _of_pod,
     "debug": _of_pod,
-    "cp": _of_copy,
 }
 
 

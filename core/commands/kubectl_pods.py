@@ -44,7 +44,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _LONGEST_OVERRIDES = 3_000
 
 
-def judge_in_pod(invocation: Invocation, reasons: Reasons, _files: Files | None) -> None:
+def judge_in_pod(invocation: Invocation, reasons: Reasons, files: Files | None) -> None:
     """exec, run, debug and cp; Refused for what is interactive or reaches a node or copies out of a pod."""
     if invocation.any_on("stdin", "tty"):
         raise Refused("R5", f"{invocation.verb} is never interactive here: leave -i and -t out.")
@@ -52,7 +52,7 @@ def judge_in_pod(invocation: Invocation, reasons: Reasons, _files: Files | None)
     reasons.add(RiskLevel.HIGH, "R5", f"{invocation.verb} runs or writes something inside a pod.")
     match invocation.verb:
         case "cp":
-            _judge_copy(invocation)
+            _judge_copy(invocation, reasons, files)
         case "debug":
             _judge_debug(invocation, reasons)
         case "run":
@@ -81,12 +81,14 @@ def _judge_inner(words: tuple[str, ...], reasons: Reasons) -> None:
         reasons.add(RiskLevel.CRITICAL, "R5", "The command in the pod destroys or moves something.")
 
 
-def _judge_copy(invocation: Invocation) -> None:
+def _judge_copy(invocation: Invocation, reasons: Reasons, files: Files | None) -> None:
     if len(invocation.words) != 2:  # noqa: PLR2004  from and to
         raise Refused("R5", "cp takes a file and POD:PATH.")
     source, target = invocation.words
     if ":" in source or ":" not in target:
         raise Refused("R5", "Nothing is copied out of a pod; read what you need with logs or describe.")
+    if files is None or files(source) is None:
+        reasons.kinds.add("unread")
 
 
 def _judge_debug(invocation: Invocation, reasons: Reasons) -> None:

@@ -99,5 +99,7 @@ def _shows_values(invocation: Invocation) -> bool:
 
 def _paths(invocation: Invocation) -> tuple[str, ...] | None:
     """What is read from the disk; empty for folders, which nothing is handed over of."""
+    if invocation.verb == "cp":
+        return invocation.words[:1]
     paths = tuple(path for _, path in named_files(invocation))
     return paths if paths or invocation.verb == "kustomize" else None

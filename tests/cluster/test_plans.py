@@ -15,6 +15,7 @@ from core.plan import Check, ProposedStep
 from core.plan_execution import PlanRunner
 from core.planning import Planner
 from core.previews import Previewer
+from core.replanning import Replanner
 from core.resolution import ActionType
 from core.resources import Resource
 from core.verification import Verifier
@@ -64,11 +65,14 @@ def runner_of(story, records):
         cluster=story.cluster,
         grants=ReadyMade(story.cluster),
         previewer=Previewer(story.cluster),
-        agents=ScriptedAgent(words="It stopped."),
         judge=judge,
         verifier=Verifier(story.cluster, limit_seconds=30),
-        profile=lambda action: AgentProfile(action, "model", (), "report"),
-        prompt=str,
+        replanner=Replanner(
+            planner=planner_of(story, records),
+            further={},
+            reporting=lambda action: AgentProfile(action, "model", (), "report"),
+            asking=None,
+        ),
         workspaces=story.folder,
         clock=lambda: NOW,
     )

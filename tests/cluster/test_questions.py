@@ -27,6 +27,7 @@ from tests.fakes.permits import rollback_permit
 from tests.fakes.records import NOW, SNAPSHOT, MemoryRecords
 from tests.unit.core import examples
 
+PROGRAMS = frozenset({"kubectl", "helm"})
 MARK = "kubectl annotate cm -l app=web looked-at=yes"
 
 
@@ -44,7 +45,7 @@ class Asked:
         self.toolbox = GatedToolbox(
             resolution=resolution,
             permit=permit,
-            gate=lambda line: judge(line, namespace, files=partial(read_workspace_file, folder)),
+            gate=lambda line: judge(line, namespace, programs=PROGRAMS, files=partial(read_workspace_file, folder)),
             store=self.records,
             cluster=cluster,
             changes=cluster,

@@ -129,11 +129,13 @@ async def test_a_kind_that_the_gate_does_not_know_is_found_by_the_api_servers_wo
         ("kubectl delete gadgets one", "serves no kind 'gadgets'"),
         ("kubectl delete all --all", "'all' stands for ten kinds"),
         ("kubectl exec deploy/web -- ls", "name one pod"),
-        ("helm uninstall web", "cannot be told beforehand"),
+        ("helm uninstall web", "There is no helm release .*/web"),
+        ("helm upgrade web chart", "cannot be bound to an approval"),
+        ("argocd app sync web", "cannot be told beforehand"),
     ],
 )
 async def test_what_cannot_be_resolved_says_why(cluster, namespace, line, words):
-    judged = judge(line, namespace, programs=frozenset({"kubectl", "helm"}))
+    judged = judge(line, namespace, programs=frozenset({"kubectl", "helm", "argocd"}))
     with pytest.raises((InvalidInputError, NotFoundError), match=words):
         await cluster.resolve(judged)
 

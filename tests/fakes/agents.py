@@ -13,7 +13,7 @@ from core.ports import AgentTask, Propose, ToolAnswer, Toolbox
 class ScriptedAgent:
     """`hangs` makes it wait for ever after its lines, until it is cancelled.
 
-    `proposals` are handed over one after the other until one ends the work.
+    `proposals` are handed over one after the other until one ends the work, where it has the tool.
     """
 
     lines: Sequence[str] = ()
@@ -31,8 +31,7 @@ class ScriptedAgent:
         try:
             for line in self.lines:
                 self.answers.append(await toolbox.bash(line))
-            for proposal in self.proposals:
-                assert propose is not None
+            for proposal in self.proposals if propose is not None else ():
                 answered = await propose(proposal)
                 self.answers.append(answered.answer)
                 if answered.is_final:

@@ -1,9 +1,11 @@
 """kill -9 while a plan is made and while it is run: made again, and never run again."""
 
+import copy
 from dataclasses import replace
 
-from bot.demo.model.scripts import demo_script
+from bot.demo.model.scripts import demo_script, follows_a_stop
 from bot.demo.model.server import Turn
+from core.approval import ApprovalState
 from core.history import Happened
 from core.resolution import State
 from tests.faults.world import World
@@ -15,7 +17,7 @@ SCALE = "kubectl scale deployment/orders-api --replicas=4 -n orders"
 
 def two_steps(body):
     """Proposes at once: an image first, more replicas second."""
-    if not any(one["name"] == PROPOSE for one in body.get("tools", [])):
+    if follows_a_stop(body) or not any(one["name"] == PROPOSE for one in body.get("tools", [])):
         return demo_script(body)
     steps = [{"command": line, "check": "not_worse", "undo": "It is put back."} for line in (IMAGE, SCALE)]
     return Turn("My plan.", ((PROPOSE, {"why": "it is at its limit", "steps": steps}),))
@@ -80,3 +82,36 @@ async def test_killed_between_two_steps_the_second_is_not_run(world: World):
     assert f"step 2 ({SCALE}) did not run" in ended.resolution.summary
     assert len(world.changes("PATCH")) == 1
     await world.slack_tells_all()
+
+
+async def test_killed_while_a_further_plan_waits_its_question_is_closed_and_nothing_of_it_runs(world: World):
+    further = "kubectl scale deployment/orders-api --replicas=6 -n orders"
+
+    def script(body):
+        if not follows_a_stop(body):
+            return two_steps(body)
+        steps = [{"command": further, "check": "healthy", "undo": "It is put back."}]
+        return Turn("What is left.", ((PROPOSE, {"why": "it was scaled meanwhile", "steps": steps}),))
+
+    await world.start()
+    world.model.script = script
+    await world.ask("at-limit")
+    await world.card("Approval needed", seconds=30)
+    changed = copy.deepcopy(next(iter(world.simulator.objects.of("Deployment", "orders"))))
+    changed["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/orders/api:5.0.9"
+    world.simulator.objects.put(changed)
+    await world.approve()
+    card = await world.card("Answer needed in the thread", seconds=30)
+    waiting = await world.the_only()
+    assert waiting.question.permit.revision == 2
+    await world.die()
+
+    await world.start()
+
+    ended = await world.until_state(State.INTERRUPTED)
+    (_, closed) = ended.approvals
+    assert (closed.state, closed.reason) == (ApprovalState.CANCELLED, "the run was interrupted, ask again")
+    assert f"Of the further plan (revision 2) step 1 ({further}) did not run" in ended.resolution.summary
+    assert world.changes() == []
+    assert "The question about the further plan (revision 2) is closed" in " ".join(await world.slack_tells_all())
+    assert card["ts"] == (await world.card("Interrupted"))["ts"]

@@ -12,9 +12,11 @@ from pathlib import Path
 from playwright.async_api import Page
 
 from bot.slack.cards import Card, resolution_card
+from bot.slack.questions import question_card
+from core.approval import ApprovalState, Subject
 from core.overview import Overview
 from core.permit import PermittedLine
-from core.resolution import State
+from core.resolution import ApprovalId, State
 from core.risk_levels import RiskLevel
 from storage.embedded import open_embedded
 from tests.scenario.browser import chromium, open_browser, page_folder
@@ -53,6 +55,7 @@ STOPPED = (
     f"Done: {STEPS[0].line}. Not run: {STEPS[1].line}. The agent's report: the older image runs; somebody scaled the "
     "workload meanwhile. Look at who did, and ask again if four are still needed."
 )
+FURTHER_WHY = "Somebody scaled it to 3 while the image was set; the queue still grows, and five carry it."
 
 
 def planned(state: State, *, revision: int = 1) -> Overview:
@@ -80,7 +83,24 @@ def plans() -> dict[str, Card]:
         "plan-running": planned(State.EXECUTING),
         "plan-stopped": planned(State.FAILED),
     }
-    return {f"card-{name}": resolution_card(overview, RENDERING) for name, overview in shown.items()}
+    cards = {f"card-{name}": resolution_card(overview, RENDERING) for name, overview in shown.items()}
+    return cards | {"question-plan": question_card(further(), further().approvals[-1], RENDERING, why=FURTHER_WHY)}
+
+
+def further() -> Overview:
+    """The plan stopped before its second step; a further one waits."""
+    found = planned(State.EXECUTING)
+    (first,) = found.approvals
+    step = replace(
+        STEPS[1],
+        line="kubectl scale deployment/orders-api --replicas=5 -n orders",
+        diff="Deployment orders/orders-api\n  spec.replicas: 3 → 5",
+        undo="It is scaled back to 3 replicas.",
+    )
+    permit = replace(first.permit, lines=(step,), revision=2)
+    asked = replace(first, id=ApprovalId("further"), subject=Subject.COMMAND, state=ApprovalState.PENDING)
+    asked = replace(asked, permit=permit, decided_by=None, decided_at=None)
+    return replace(found, approvals=(first, asked), commands=found.commands[:1])
 
 
 async def draw_plan_page(page: Page, folder: Path, url: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import json
 
-from bot.demo.model.scripts import demo_script
+from bot.demo.model.scripts import demo_script, follows_a_stop
 from bot.demo.model.server import Turn
 from core import gathering
 from core.history import Happened
@@ -40,11 +40,16 @@ async def happened(play: Play, resolution_id: str) -> list[Happened]:
     return [one.entry.what for one in entries]
 
 
-def proposing(*proposals: list[str] | Turn, then: str = "I have no other idea."):
-    """A model that proposes these lines, one list after the other, whatever it is answered."""
+def proposing(*proposals: list[str] | Turn, then: str = "I have no other idea.", further: list[str] | None = None):
+    """A model that proposes these lines, one list after the other, whatever it is answered.
+
+    `further` are those that it proposes after a plan stopped.
+    """
 
     def script(body):
-        if not any(one["name"] == PROPOSE for one in body.get("tools", [])):
+        if follows_a_stop(body) and further is not None:
+            return _proposed(further)
+        if follows_a_stop(body) or not any(one["name"] == PROPOSE for one in body.get("tools", [])):
             return demo_script(body)
         turns = sum(message["role"] == "assistant" for message in body["messages"])
         if turns >= len(proposals):
@@ -52,10 +57,14 @@ def proposing(*proposals: list[str] | Turn, then: str = "I have no other idea.")
         given = proposals[turns]
         if isinstance(given, Turn):
             return given
-        steps = [{"command": one, "check": "healthy", "undo": "It is scaled back."} for one in given]
-        return Turn("My plan.", ((PROPOSE, {"why": "it is at its limit", "steps": steps}),))
+        return _proposed(given)
 
     return script
+
+
+def _proposed(lines: list[str]) -> Turn:
+    steps = [{"command": one, "check": "healthy", "undo": "It is scaled back."} for one in lines]
+    return Turn("My plan.", ((PROPOSE, {"why": "it is at its limit", "steps": steps}),))
 
 
 async def test_a_plan_is_asked_about_as_it_will_run_and_run_without_a_model(play):
@@ -323,3 +332,130 @@ async def test_policy_may_approve_a_plan_inside_the_scope_and_never_one_that_goe
         assert done.approval.decided_by.id == "policy"
         assert done.approval.permit.lines
         assert len(changes(play)) == 1
+
+
+# --- a further plan after one that stopped --------------------------------------------------------------------------
+
+MORE = "kubectl scale deployment/orders-api --replicas=6 -n orders"
+
+
+async def stopped_and_asked(play: Play):
+    """The card of the resolution and that of the further plan, in its thread."""
+    play.stage.model.script = proposing([SCALE], further=[MORE])
+    await play.ask("at-limit")
+    card = await play.card("Approval needed", seconds=30)
+    changed(play, "orders", replicas=3)
+    await play.click(card, "approve")
+    await play.thread_with(card, "may the further plan run?", seconds=30)
+    question = next(one for one in play.slack.thread(card["ts"]) if "may the further plan run?" in str(one["blocks"]))
+    return card, question
+
+
+async def test_after_a_surprise_a_further_plan_is_asked_about_in_the_thread_and_run_when_approved(play):
+    card, question = await stopped_and_asked(play)
+    shown = str(question["blocks"])
+    assert MORE in shown
+    assert "spec.replicas: 3 → 6" in shown
+    assert "revision 2" in shown
+    assert "The approved plan stopped" in shown
+    assert changes(play) == []
+    waiting = await play.newest()
+    assert (waiting.resolution.state, waiting.resolution.waiting_for) == (State.EXECUTING, "approval")
+    assert "Answer needed in the thread" in str(play.slack.message(card["ts"])["blocks"])
+    _, body = await play.get(f"/api/v1/incident/status/{waiting.resolution.id}")
+    assert (body["plan"]["revision"], body["plan"]["steps"][0]["command"]) == (2, MORE)
+    assert body["plan"]["earlier"][0]["steps"][0]["state"] == "not_run"
+
+    await play.click(question, "approve")
+    told = await play.thread_with(card, "Resolved", seconds=30)
+
+    assert deployment(play, "orders")["spec"]["replicas"] == 6
+    assert len(changes(play)) == 1
+    assert "approved the further plan (revision 2)" in told
+    assert "Step 1 of 1 (revision 2) is done" in told
+    done = await play.newest()
+    assert done.outcome.commands_executed == (MORE,)
+    shown = str(play.slack.message(card["ts"])["blocks"])
+    assert f"⏭️ 1. `{SCALE}` — not run" in shown
+    assert f"✅ 1. `{MORE}` — done" in shown
+
+
+async def test_a_further_plan_that_is_rejected_is_not_run_and_ends_the_run(play):
+    card, question = await stopped_and_asked(play)
+
+    await play.click(question, "reject")
+    await play.slack.submit_view(play.ada, {"reason": "we scale by hand"})
+    told = await play.thread_with(card, "Failed", seconds=30)
+
+    assert changes(play) == []
+    assert "rejected the further plan (revision 2)" in told
+    ended = await play.newest()
+    assert ended.outcome.output.endswith("rejected it: we scale by hand.")
+
+
+async def test_by_rest_a_further_plan_is_approved_as_any_question_and_never_by_another_digest(play):
+    await stopped_and_asked(play)
+    question = (await play.newest()).question
+    path = f"/api/v1/incident/approve/{question.id}"
+    answer = {"approved_by": "demo", "decision": "approve"}
+
+    first = (await play.newest()).approval
+
+    status, problem = await play.post(path, answer | {"digest": first.permit.digest})
+    assert (status, "look again" in problem["detail"]) == (409, True)
+    status, _ = await play.post(path, answer)
+    assert status == 200
+
+    await play.until_state((await play.newest()).resolution.id, State.COMPLETED)
+    assert deployment(play, "orders")["spec"]["replicas"] == 6
+
+
+async def test_an_interrupt_while_a_further_plan_waits_closes_its_question_and_runs_nothing(play):
+    card, question = await stopped_and_asked(play)
+
+    await play.click(card, "interrupt")
+    await play.card("Interrupted", seconds=15)
+
+    assert changes(play) == []
+    ended = await play.newest()
+    assert "Of the further plan (revision 2) step 1" in ended.resolution.summary
+    assert "did not run" in ended.resolution.summary
+    await play.thread_with(card, "The question about the further plan (revision 2) is closed")
+    assert "Closed" in str(play.slack.message(question["ts"])["blocks"])
+
+
+async def test_where_policy_lets_nobody_be_asked_mid_run_a_stopped_plan_ends_with_a_report(database_url, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\ncommands: {uncovered: refuse}\n")
+    async with playing(database_url, policy=policy) as play:
+        play.stage.model.script = proposing([SCALE], further=[MORE])
+        await play.ask("at-limit")
+        card = await play.card("Approval needed", seconds=30)
+        changed(play, "orders", replicas=3)
+        await play.click(card, "approve")
+        await play.thread_with(card, "Failed", seconds=30)
+
+        assert changes(play) == []
+        assert len((await play.newest()).approvals) == 1
+
+
+async def test_a_secret_in_a_proposed_line_runs_and_is_shown_nowhere(play):
+    """The agent cannot read one; it may have been told one."""
+    line = "kubectl set env deployment/orders-api DB_PASSWORD=hunter2-hunter2 -n orders"
+    play.stage.model.script = proposing([line])
+    await play.ask("at-limit")
+    card = await play.card("Approval needed", seconds=30)
+    await play.click(card, "details")
+    details = str(play.slack.view(play.ada))
+    await play.click(card, "approve")
+    await play.thread_with(card, "The plan was run to its end", seconds=30)
+
+    (container,) = deployment(play, "orders")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "DB_PASSWORD", "value": "hunter2-hunter2"} in container["env"]
+    done = await play.newest()
+    _, status = await play.get(f"/api/v1/incident/status/{done.resolution.id}")
+    _, history = await play.get("/api/v1/incident/history")
+    entries = await play.stage.assembled.intake._store.entries(done.resolution.id)
+    assert "DB_PASSWORD=[redacted]" in json.dumps(status)
+    for told in (details, str(play.slack.message(card["ts"])), play.thread(card), status, history, entries):
+        assert "hunter2" not in str(told), str(told)[max(0, str(told).find("hunter2") - 400) :][:600]

@@ -267,3 +267,16 @@ async def test_who_may_not_approve_answers_no_question(play, by):
     await play.slack.click(play.slack.people[by], question["ts"], "approve")
 
     assert (await play.newest()).question is not None
+
+
+async def test_a_pause_stands_on_an_open_question_too_and_goes_again(play):
+    _, question = await at_the_question(play, SCALE)
+
+    def shown() -> str:
+        return str(play.slack.message(question["ts"])["blocks"])
+
+    await play.slack.command(play.ada, "/incident", "pause the database is being moved")
+    await play.slack.until(lambda: "the database is being moved" in shown())
+    await play.slack.command(play.ada, "/incident", "resume")
+    await play.slack.until(lambda: "the database is being moved" not in shown())
+    assert "Answer needed" in shown()

@@ -11,6 +11,7 @@ from bot.demo.model.server import Fault, Turn
 from core.agent.profiles import agent_profiles
 from core.history import Happened
 from core.resolution import State
+from core.verification import Verifier
 from tests.scenario.conftest import Play, playing
 from tests.scenario.test_plans import proposing
 
@@ -168,3 +169,31 @@ async def test_a_change_that_helps_nothing_is_undone_only_where_the_policy_names
         assert "Not healthy after the change (unchanged)" in seen.resolution.summary
         (deployment,) = play.stage.simulator.objects.of("Deployment", "shop")
         assert ("note" in deployment["metadata"].get("annotations", {})) is (end is State.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("causes", "end"),
+    [("[healing]", State.ROLLED_BACK), ("[worse, unchanged, error]", State.FAILED)],
+)
+async def test_a_change_after_which_it_heals_for_ever_is_undone_only_where_the_policy_names_that(
+    database_url, tmp_path, causes, end, monkeypatch
+):
+    monkeypatch.setattr(work, "Verifier", partial(Verifier, healing_seconds=2.0))
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"version: 1\nexecution:\n  auto_rollback: true\n  undo_when: {causes}\n")
+    async with playing(database_url, policy=policy, verify_seconds=3.0) as play:
+        play.stage.model.script = proposing(["kubectl set env deployment/orders-api COLOR=blue -n orders"])
+        _, asked = await play.post(f"{BASE}/resolve", BODY | {"action_type": "resource_scale"})
+        waiting = await play.until_state(asked["resolution_id"], State.AWAITING_APPROVAL)
+        answer = {"approved_by": "demo", "decision": "approve"}
+        await play.post(f"{BASE}/approve/{waiting.approval.id}", answer)
+
+        await play.until_state(waiting.resolution.id, end)
+
+        entries = await play.stage.assembled.intake._store.entries(waiting.resolution.id)
+        (verified,) = [one.entry.facts for one in entries if one.entry.what is Happened.VERIFIED]
+        assert verified["health"] == "healing"
+        (deployment,) = play.stage.simulator.objects.of("Deployment", "orders")
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        has_change = {"name": "COLOR", "value": "blue"} in container.get("env", [])
+        assert has_change is (end is State.FAILED)

@@ -11,7 +11,8 @@ from bot.demo.model.server import Body, Turn
 
 _BASH = "mcp__resolver__bash"
 _PROPOSE = "mcp__resolver__propose"
-_REPORTING = "You are the reporting agent"
+_STOPPED = "A plan that people approved was run line by line by the service"
+"""In the instructions of whoever has the word after a plan stopped."""
 _FAILING = re.compile(r"^(\S+)\s+\d+/\d+\s+(?!Running|Completed)(\S+)", re.MULTILINE)
 _UNREADY = re.compile(r"^(\S+)\s+0/\d+\s+Running", re.MULTILINE)
 _WARNING = re.compile(r"^\S+\s+Warning\s+(\S+)\s+(\S+)\s+(.+)$", re.MULTILINE)
@@ -44,7 +45,7 @@ def demo_script(body: Body) -> Turn:
     first = _first_message(body)
     if _LAST_WORDS in first:
         return Turn("The budget is spent. What was done stands in the thread; the rest is left to a person.")
-    if _REPORTING in _texts(body.get("system")):
+    if follows_a_stop(body):
         return Turn(
             "The plan stopped before it was through; look at what changed since it was approved, and ask again."
         )
@@ -53,6 +54,11 @@ def demo_script(body: Body) -> Turn:
         return Turn("There is nothing to do.")
     scripts = _PLANS if _is_planning(body) else _RUNS
     return scripts.get(briefing.action, _investigate)(briefing, _results(body), first)
+
+
+def follows_a_stop(body: Body) -> bool:
+    """Whether it is the agent that has the word after a plan stopped."""
+    return _STOPPED in " ".join(_texts(body.get("system")).split())
 
 
 def _restart(briefing: Briefing, results: Sequence[Result], first: str) -> Turn:

@@ -10,11 +10,16 @@ import yaml
 
 from core.cluster.client import open_cluster
 from core.cluster.runner import kubectl_path
+from core.commands.gate import judge
 from core.helm_releases import Release, release_of
+from core.rollback import RollbackManager
 from core.undo_rules import meaning
 from tests.cluster import objects
 from tests.cluster.rollback import acts
 from tests.cluster.story import Story
+from tests.cluster.test_questions import PROGRAMS, Asked
+from tests.fakes.permits import rollback_permit
+from tests.fakes.records import NOW
 from tests.servers.helm.programs import find_or_build
 from tests.servers.kubernetes.server import ClusterServer, RefusedError
 from tests.servers.parts import require
@@ -139,3 +144,57 @@ async def test_rb_51_an_uninstalled_release_has_its_secrets_and_objects_again_an
     for before in befores:
         assert meaning(await shop.live(acts.resource_of(before))) == meaning(before)
     helm("upgrade", "shop", str(shop.folder / "chart"), "--set", "colour=blue")
+
+
+# --- asked about mid-run --------------------------------------------------------------------------------------------
+
+
+async def test_a_rollback_by_helm_is_asked_about_with_every_object_and_can_be_put_back(shop: Story, helm: Helm):
+    helm("upgrade", "shop", str(shop.folder / "chart"), "--set", "colour=blue")
+    asked = Asked(shop.cluster, shop.namespace, shop.folder)
+
+    answer = await asked.bash("helm rollback shop 1")
+
+    assert not answer.is_error, answer.text
+    (line,) = asked.seen
+    named = {(one.kind, one.name) for one in line.targets}
+    secrets = {("Secret", f"sh.helm.release.v1.shop.v{number}") for number in (1, 2)}
+    assert named == {("Deployment", "web"), ("ConfigMap", "shop-settings"), *secrets}
+    assert all(one.uid for one in line.targets)
+    assert (await releases(shop))[-1].values == {"colour": "red"}
+    report = await RollbackManager(shop.cluster, asked.records.update_snapshot_entries, lambda: NOW).rollback(
+        asked.snapshot, permit=rollback_permit(asked.snapshot)
+    )
+    assert report.is_success, report.errors
+    assert (await releases(shop))[-1].values == {"colour": "blue"}
+
+
+async def test_an_object_that_an_earlier_revision_would_make_is_named_as_new(shop: Story, helm: Helm):
+    (shop.folder / "chart" / "templates" / "settings.yaml").unlink()
+    helm("upgrade", "shop", str(shop.folder / "chart"))
+
+    found = await shop.cluster.resolve(judge("helm rollback shop", shop.namespace, programs=PROGRAMS))
+
+    assert [(one.name, one.uid) for one in found if one.kind == "ConfigMap"] == [("shop-settings", None)]
+
+
+async def test_a_release_that_was_upgraded_while_it_was_asked_about_is_asked_again(shop: Story, helm: Helm):
+    asked = Asked(shop.cluster, shop.namespace, shop.folder)
+
+    async def upgrade():
+        helm("upgrade", "shop", str(shop.folder / "chart"), "--set", "colour=blue")
+
+    answer = await asked.bash("helm uninstall shop", meanwhile=[upgrade])
+
+    assert not answer.is_error, answer.text
+    assert len(asked.seen) == 2
+    assert await releases(shop) == []
+
+
+async def test_a_revision_that_is_not_there_is_not_asked_about(shop: Story):
+    asked = Asked(shop.cluster, shop.namespace, shop.folder)
+
+    answer = await asked.bash("helm rollback shop 7")
+
+    assert asked.seen == []
+    assert "has no revision 7" in answer.text

@@ -233,7 +233,9 @@ async def test_serve_with_api_keys_from_request_to_health(database_url, data):
             }
             async with session.post(f"{base}/resolve", json=body) as answer:
                 assert answer.status == 401
-                assert "api-keys create" in (await answer.json())["detail"]
+                detail = (await answer.json())["detail"]
+                assert "sent as 'Authorization: Bearer KEY'" in detail
+                assert "api-keys create" in detail
             headers = {"Authorization": f"Bearer {key.strip()}"}
             async with session.post(f"{base}/resolve", json=body, headers=headers) as answer:
                 assert answer.status == 200

@@ -67,6 +67,29 @@ def test_of_a_secret_no_value_is_shown_and_two_values_still_differ():
     assert one != other
 
 
+def test_the_value_of_a_variable_whose_name_says_secret_is_hidden_and_two_values_still_differ():
+    def env(**values):
+        listed = [{"name": name, "value": value} for name, value in values.items()]
+        return manifest(WEB, template={"spec": {"containers": [{"name": "app", "env": listed}]}})
+
+    old = env(DB_PASSWORD="hunter1", COLOR="red")
+    one = diffs.diff(WEB, old, env(DB_PASSWORD="hunter2", COLOR="blue"))
+    other = diffs.diff(WEB, old, env(DB_PASSWORD="hunter3", COLOR="blue"))
+    assert "hunter" not in one
+    assert 'env[COLOR].value: "red" → "blue"' in one
+    assert one != other
+
+
+def test_the_value_of_a_key_that_says_secret_is_hidden():
+    def config(value):
+        return {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"db.password": value, "color": value}}
+
+    told = diffs.diff(Resource("ConfigMap", "c", "shop"), config("hunter1"), config("hunter2"))
+
+    assert "[db.password]: (hidden, " in told
+    assert 'data.color: "hunter1" → "hunter2"' in told
+
+
 def test_long_values_are_cut_and_still_compared():
     def of(text):
         return diffs.diff(WEB, manifest(WEB, note="x"), manifest(WEB, note=text))

@@ -177,3 +177,14 @@ def test_a_field_that_is_another_now_is_named_with_both_values():
         "spec.replicas of Deployment shop/web was 3 and is 4 now."
     ]
     assert lines.changed_fields(was, WEB, manifest(WEB, replicas=3)) == []
+
+
+def test_a_value_that_its_path_calls_a_secret_is_shown_to_nobody():
+    config = Resource("ConfigMap", "settings", "shop")
+    was = Precondition(config, ("data", "db_password"), '"hunter1"')
+    live = {"kind": "ConfigMap", "data": {"db_password": "hunter2"}}
+
+    (changed,) = lines.changed_fields([was], config, live)
+
+    assert changed == "data.db_password of ConfigMap shop/settings was [redacted] and is [redacted] now."
+    assert was.sentence() == "data.db_password of ConfigMap shop/settings is [redacted]"

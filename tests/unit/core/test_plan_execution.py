@@ -1,6 +1,8 @@
 """An approved plan is run line by line, and stops at the first surprise before it does harm."""
 
+import asyncio
 import copy
+import datetime
 from dataclasses import replace
 
 import pytest
@@ -12,11 +14,13 @@ from core.execution import AgentProfile
 from core.findings import IncidentContext
 from core.history import Happened
 from core.permit import PermitRule
-from core.plan import Check, ProposedStep
+from core.plan import Check, Proposal, ProposedStep
 from core.plan_execution import PlanRunner
 from core.planning import Planner
 from core.ports import CommandResult
 from core.previews import Previewer
+from core.questions import Asking
+from core.replanning import Replanner
 from core.resolution import ActionType
 from core.verification import Verifier
 from tests.fakes.agents import ScriptedAgent
@@ -24,8 +28,9 @@ from tests.fakes.cluster import FakeCluster
 from tests.fakes.grants import FakeGrants
 from tests.fakes.records import MemoryRecords
 from tests.unit.core import examples
-from tests.unit.core.examples import NOW, WEB, WEB_1
+from tests.unit.core.examples import WEB, WEB_1
 from tests.unit.core.test_previews import cluster
+from tests.unit.core.test_toolbox_questions import People
 
 IMAGE, SCALE = "kubectl set image deploy/web app=a:2", "kubectl scale deploy/web --replicas=4"
 RESOLUTION = examples.resolution(ActionType.RESOURCE_SCALE, approval_id="a-1")
@@ -35,7 +40,7 @@ SCOPE = examples.permit(PermitRule(Change.SCALE, WEB, replicas=(1, 4)))
 class Ground:
     """A runner on a cluster in memory in which every line does what it says."""
 
-    def __init__(self, folder, *, kind=FakeCluster, agent=None):
+    def __init__(self, folder, *, kind=FakeCluster, agent=None, is_asking=True):
         self.folder, self.records = folder, MemoryRecords()
         self.cluster = kind(cluster().objects)
         self.cluster.workloads[WEB] = examples.workload(desired=2, ready=2)
@@ -43,14 +48,26 @@ class Ground:
         self.cluster.effects = {SCALE: lambda: self.write(replicas=4), IMAGE: self.set_image}
         previewer = Previewer(self.cluster)
         given = {"store": self.records, "cluster": self.cluster, "agents": self.agent, "judge": judge}
-        given |= {"previewer": previewer, "prompt": str, "workspaces": folder, "clock": lambda: NOW}
+        given |= {"previewer": previewer, "prompt": str, "workspaces": folder, "clock": lambda: self.records.time}
         self.grants = FakeGrants(self.cluster)
         self.planner = Planner(**given, grants=self.grants, profiles={})
+        reporting = AgentProfile(ActionType.RESOURCE_SCALE, "model", (), "report")
+        self.asking = Asking(lambda _level: 300, lambda: f"q-{len(self.records.approvals) + 1}", is_allowed=is_asking)
         self.runner = PlanRunner(
-            **given,
+            store=self.records,
+            cluster=self.cluster,
             grants=self.grants,
+            previewer=previewer,
+            judge=judge,
             verifier=Verifier(self.cluster, limit_seconds=1, healing_seconds=1, steady_seconds=0.1),
-            profile=lambda action: AgentProfile(action, "model", (), "report"),
+            replanner=Replanner(
+                planner=self.planner,
+                further={ActionType.RESOURCE_SCALE: replace(reporting, tools=("bash", "propose"))},
+                reporting=lambda _action: reporting,
+                asking=self.asking,
+            ),
+            workspaces=folder,
+            clock=lambda: self.records.time,
         )
 
     def write(self, **spec):
@@ -192,8 +209,8 @@ async def test_a_step_that_only_prepares_need_not_heal_but_may_not_make_it_worse
     assert at.cluster.ran == [IMAGE, SCALE]
 
 
-async def test_after_a_surprise_the_agent_may_say_a_few_words_and_nothing_more(tmp_path):
-    at = Ground(tmp_path)
+async def test_where_nobody_may_be_asked_the_agent_may_say_a_few_words_and_nothing_more(tmp_path):
+    at = Ground(tmp_path, is_asking=False)
     permit = await at.approved(SCALE)
     at.write(replicas=3)
 
@@ -263,3 +280,157 @@ async def test_a_plan_runs_with_one_credential_that_is_taken_away_at_its_end(tmp
     await at.run(await at.approved(IMAGE))
 
     assert at.grants.told == ["issued a-1", "revoked a-1"]
+
+
+# --- a further plan -------------------------------------------------------------------------------------------------
+
+MORE = "kubectl scale deploy/web --replicas=6"
+
+
+def proposal(*lines):
+    return Proposal("It was scaled meanwhile.", tuple(ProposedStep(one, Check.HEALTHY, "Back.") for one in lines))
+
+
+def proposes(*lines):
+    return ScriptedAgent(proposals=(proposal(*lines),), words="It is stopped.")
+
+
+async def further(at, permit, *answers, meanwhile=lambda: None):
+    """The run's outcome, people answering each further plan; and what they were asked."""
+    people = People(at.records, list(answers), [meanwhile])
+    watching = asyncio.create_task(people.watch(at.asking.bell))
+    try:
+        return await at.run(permit), people.asked
+    finally:
+        watching.cancel()
+
+
+async def stopped_by_another_value(tmp_path, agent, **given):
+    """A plan whose second step finds other replicas than were approved."""
+    at = Ground(tmp_path, agent=agent, **given)
+    permit = await at.approved(IMAGE, SCALE)
+    at.cluster.effects = {
+        IMAGE: lambda: at.write(replicas=3) and at.set_image(),
+        SCALE: lambda: at.write(replicas=4),
+        MORE: lambda: at.write(replicas=6),
+    }
+    return at, permit
+
+
+async def test_a_further_plan_is_put_to_people_as_the_next_revision_and_run_when_approved(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+
+    outcome, (asked,) = await further(at, permit, True)
+
+    assert outcome.is_success
+    assert at.cluster.ran == [IMAGE, MORE]
+    assert (asked.is_further_plan, asked.permit.revision, asked.permit.rules) == (True, 2, ())
+    assert [one.line for one in asked.permit.lines] == [MORE]
+    assert "spec.replicas: 3 → 6" in asked.permit.lines[0].diff
+    assert f"Done: {IMAGE}. Not run: {SCALE}." in outcome.output
+    assert outcome.output.endswith(f"The approved plan was run: {MORE}.")
+    (task,) = at.agent.tasks
+    assert (task.agent, "Stopped before step 2" in task.prompt) == ("reporter", True)
+    assert at.told(Happened.QUESTION_ASKED)[0] | {"digest": ""} == {
+        "line": MORE,
+        "level": "HIGH",
+        "why": "It was scaled meanwhile.",
+        "approval_id": "q-1",
+        "revision": 2,
+        "digest": "",
+    }
+
+
+async def test_a_further_plan_runs_with_a_credential_of_its_own_and_the_first_is_gone_before_it_is_asked(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+    seen = []
+
+    await further(at, permit, True, meanwhile=lambda: seen.extend(at.grants.told))
+
+    assert seen == ["issued a-1", "revoked a-1"]
+    assert at.grants.told == ["issued a-1", "revoked a-1", "issued q-1", "revoked q-1"]
+
+
+async def test_a_further_plan_that_is_rejected_is_not_run_and_the_reason_is_told(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+
+    outcome, _ = await further(at, permit, "we scale by hand")
+
+    assert outcome.ending == "failed"
+    assert at.cluster.ran == [IMAGE]
+    assert outcome.output.endswith("A further plan was proposed; Ben rejected it: we scale by hand.")
+
+
+async def test_a_further_plan_that_nobody_answers_is_not_run(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+
+    def too_late():
+        at.records.time += datetime.timedelta(seconds=301)
+
+    outcome, _ = await further(at, permit, None, meanwhile=too_late)
+
+    assert at.cluster.ran == [IMAGE]
+    assert outcome.output.endswith("A further plan was proposed, and nobody answered in time.")
+
+
+async def test_what_changed_while_a_further_plan_waited_stops_it_before_it_runs(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+
+    outcome, asked = await further(at, permit, True, "enough", meanwhile=lambda: at.write(replicas=5))
+
+    assert at.cluster.ran == [IMAGE]
+    assert "was 3 and is 5 now" in outcome.output
+    assert [one.permit.revision for one in asked] == [2, 3]
+
+
+async def test_after_three_further_plans_nobody_is_asked_any_more(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+    people = People(at.records, [True] * 4, [lambda n=n: at.write(replicas=10 + n) and None for n in range(4)])
+    watching = asyncio.create_task(people.watch(at.asking.bell))
+
+    outcome = await at.run(permit)
+    watching.cancel()
+
+    assert [one.permit.revision for one in people.asked] == [2, 3, 4]
+    assert at.cluster.ran == [IMAGE]
+    assert at.agent.tasks[-1].profile.tools == ()
+    assert outcome.output.endswith("The agent's report: It is stopped.")
+
+
+async def test_a_further_plan_that_the_gate_refuses_is_not_asked(tmp_path):
+    agent = ScriptedAgent(proposals=(proposal("kubectl delete ns kube-system --token=x"),) * 3, ending="failed")
+    at, permit = await stopped_by_another_value(tmp_path, agent)
+
+    outcome, asked = await further(at, permit)
+
+    assert asked == []
+    assert "The agent's further plan was refused: Step 1" in outcome.output
+
+
+async def test_an_agent_that_proposes_nothing_further_says_its_words(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, ScriptedAgent(words="Somebody scaled it."))
+
+    outcome, asked = await further(at, permit)
+
+    assert asked == []
+    assert outcome.output.endswith("The agent's report: Somebody scaled it.")
+
+
+async def test_the_agent_of_a_further_plan_changes_nothing_itself(tmp_path):
+    agent = ScriptedAgent(lines=[MORE], words="I tried.")
+    at, permit = await stopped_by_another_value(tmp_path, agent)
+
+    await further(at, permit)
+
+    assert agent.answers[0].is_error
+    assert at.cluster.ran == [IMAGE]
+
+
+async def test_a_run_that_lost_its_lease_asks_nothing_further(tmp_path):
+    at, permit = await stopped_by_another_value(tmp_path, proposes(MORE))
+    at.cluster.effects[IMAGE] = lambda: setattr(at.records, "is_leased", False) or at.write(replicas=3)
+
+    with pytest.raises(LeaseLostError):
+        await further(at, permit)
+
+    assert at.records.approvals == {}

@@ -1,6 +1,7 @@
 """A plan is proposed by an agent that may only read; every line is judged, resolved and tried before people see it."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -48,7 +49,7 @@ class Desk:
             grants=FakeGrants(self.cluster, unheld=unheld),
             previewer=Previewer(self.cluster),
             agents=agent,
-            judge=judge,
+            judge=partial(judge, programs=frozenset({"kubectl", "helm"})),
             profiles=PROFILES,
             prompt=lambda text: f"<data>{text}</data>",
             workspaces=folder,
@@ -104,6 +105,7 @@ async def test_planning_has_a_share_of_the_tokens_and_reads_only(tmp_path):
         ("kubectl apply -f context.md", "names no file"),
         ("kubectl scale deploy/gone --replicas=4", "Deployment shop/gone does not exist"),
         ("kubectl scale deploy/web --replicas=4 | cat", "without a pipe"),
+        ("helm rollback web 1", "cannot be shown field by field"),
         ("kubectl scale deploy/web --replicas=2", "would change nothing"),
         ("kubectl label deploy/web a=b", "cannot be found beforehand"),
     ],

@@ -90,6 +90,7 @@ READABLE = [
     "the password is wrong",
     'Error: secret "db" not found',
     "tokens used: 1234",
+    "token_limit: the policy allows at most 9000",
     "kubectl get secrets -n shop",
     "",
 ]

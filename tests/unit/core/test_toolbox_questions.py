@@ -577,8 +577,8 @@ async def test_an_approved_line_is_run_if_all_is_as_it_was_approved():
     judged = judge(SCALE, "shop")
     line, _ = await at.toolbox._line_of(judged)
 
-    answer = await at.toolbox.run_line(judged, line)
-    again = await at.toolbox.run_line(judged, line)
+    answer = await at.toolbox.run_line(judged, line, changes=at.toolbox.changes)
+    again = await at.toolbox.run_line(judged, line, changes=at.toolbox.changes)
 
     assert not answer.is_error
     assert "was 3 and is 5 now" in again.text
@@ -591,9 +591,9 @@ async def test_an_approved_line_is_not_run_for_another_object():
     line, _ = await at.toolbox._line_of(judged)
     at.cluster.objects[WEB] = deployment(uid="uid-of-another")
 
-    assert (await at.toolbox.run_line(judged, line)).is_error
+    assert (await at.toolbox.run_line(judged, line, changes=at.toolbox.changes)).is_error
     at.cluster.objects.pop(WEB)
-    assert (await at.toolbox.run_line(judged, line)).is_error
+    assert (await at.toolbox.run_line(judged, line, changes=at.toolbox.changes)).is_error
     assert at.cluster.ran == []
 
 

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.slack import buttons
@@ -41,6 +41,8 @@ def test_a_value_of_another_key_is_refused():
 
 
 @given(place=st.integers(0, 200), put=st.characters())
+@example(place=0, put="\ud800")
+@example(place=102, put="\ud800")
 def test_a_value_with_any_character_changed_is_refused(place, put):
     value = SIGNER.value("approve", APPROVAL, DIGEST)
     place %= len(value)

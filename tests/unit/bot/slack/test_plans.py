@@ -2,18 +2,23 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from bot.demo.slack.blocks import check_blocks
 from bot.slack import modals, thread
 from bot.slack.cards import resolution_card
-from core.approval import ApprovalState
+from bot.slack.questions import question_card
+from bot.slack.sizes import MESSAGE_LIMIT, size_of
+from core.approval import ApprovalState, Subject
 from core.execution import CommandRecord
 from core.history import Entry, Happened, RecordedEntry
 from core.permit import PermittedLine
-from core.resolution import State
+from core.resolution import ApprovalId, State
 from core.resources import Resource
 from core.risk_levels import RiskLevel
+from tests.unit.bot.slack.marks import acted_upon, mrkdwn_of
 from tests.unit.bot.slack.overviews import HOSTILE, NOW, RENDERING, RESOLUTION, overview
 
 TARGET = Resource("Deployment", "web", "shop", "apps/v1", "uid-web")
@@ -158,3 +163,80 @@ def test_the_details_name_the_objects_with_their_uid():
 )
 def test_the_thread_tells_every_turn_of_a_plan(recorded, words):
     assert words in thread.line(recorded)
+
+
+# --- a further plan, asked about mid-run ----------------------------------------------------------------------------
+
+
+def with_further_plan(asked_state, *, state=State.EXECUTING, commands=(), **changed):
+    """The first plan stopped before its second step; SECOND is what the further one holds."""
+    found = planned(state, commands=commands)
+    first = found.approvals[0]
+    further = replace(
+        first,
+        id=ApprovalId("77777777-7777-4888-8999-000000000000"),
+        subject=Subject.COMMAND,
+        state=asked_state,
+        asked_at=NOW + timedelta(minutes=2),
+        permit=replace(first.permit, lines=(replace(SECOND, **changed),), revision=2),
+    )
+    return replace(found, approvals=(first, further))
+
+
+@pytest.mark.parametrize("state", ApprovalState)
+@pytest.mark.parametrize("text", ["", HOSTILE, HOSTILE * 20])
+def test_slack_takes_the_card_of_a_further_plan_whatever_it_holds(state, text):
+    row = with_further_plan(state, line=SECOND.line + text, diff=SECOND.diff + text, undo=text)
+    card = question_card(row, row.approvals[-1], RENDERING, why=text)
+
+    assert check_blocks(card.blocks) == []
+    assert size_of(card.blocks) <= MESSAGE_LIMIT
+    assert [mark for one in mrkdwn_of(card.blocks) for mark in acted_upon(one.replace("<@U0ADA>", ""))] == []
+    assert "further plan" in card.text
+
+
+def test_a_further_plan_shows_its_steps_its_reason_and_that_the_rest_of_the_first_is_not_run():
+    row = with_further_plan(ApprovalState.PENDING)
+    card = question_card(row, row.approvals[-1], RENDERING, why="somebody scaled it")
+    shown = text_of(card)
+
+    for words in (SECOND.line, "spec.replicas: 2 → 4", "revision 2", "somebody scaled it", "the run ends"):
+        assert words in shown
+    assert "The approved plan stopped; the rest of it is not run." in shown
+    assert "a further one waits for an answer" in text_of(resolution_card(row, RENDERING))
+    details = json.dumps(modals.question_modal(row.approvals[-1]), ensure_ascii=False)
+    assert "Deployment shop/web (uid-web)" in details
+    rejecting = modals.reject_modal("v", place=("C", "1"), overview=row, question=row.approvals[-1])
+    assert "the run ends here" in json.dumps(rejecting)
+
+
+def test_each_plan_of_a_run_shows_how_far_its_own_steps_got():
+    later = NOW + timedelta(minutes=5)
+    ran = (command(FIRST.line), command(SECOND.line, asked_at=later, ended_at=later, exit_code=1))
+    shown = text_of(resolution_card(with_further_plan(ApprovalState.APPROVED, commands=ran), RENDERING))
+
+    assert f"✅ 1. `{FIRST.line}` — done" in shown
+    assert f"⏭️ 2. `{SECOND.line}` — not run" in shown
+    assert "*The further plan* (revision 2)" in shown
+    assert f"❌ 1. `{SECOND.line}` — failed" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("approved", "approved the further plan (revision 2)."),
+        ("rejected", "rejected the further plan (revision 2)."),
+        ("expired", "Nobody answered about the further plan (revision 2); it does not run."),
+        ("cancelled", "The question about the further plan (revision 2) is closed"),
+    ],
+)
+def test_the_thread_tells_how_the_question_about_a_further_plan_ended(state, words):
+    told = thread.line(entry(Happened.QUESTION_ENDED, state=state, line=SECOND.line, revision=2))
+
+    assert words in told
+
+
+def test_a_step_of_a_further_plan_names_its_revision():
+    told = thread.line(entry(Happened.STEP_ENDED, step=1, of=2, is_run=True, is_success=True, revision=3))
+
+    assert told == "✅ Step 1 of 2 (revision 3) is done."

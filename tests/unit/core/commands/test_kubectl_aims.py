@@ -120,7 +120,9 @@ def test_objects_that_files_hold_or_the_line_makes_are_named_in_full(line, objec
         ("kubectl create configmap one two", "one name"),
         ("kubectl exec deploy/web -- ls", "name one pod"),
         ("kubectl run one --image=busybox --rm", "--rm deletes"),
-        ("kubectl cp settings.txt web-1:/tmp/settings.txt", "not bound to an approval"),
+        ("kubectl cp missing.txt web-1:/tmp/settings.txt", "could not be read"),
+        ("kubectl cp folder web-1:/tmp", "could not be read"),
+        ("kubectl cp web.yaml pay/web-1:/tmp/web.yaml", "name the namespace with -n"),
     ],
 )
 def test_where_the_objects_cannot_be_told_the_line_says_why(line, words):
@@ -161,4 +163,39 @@ def test_what_changes_nothing_aims_at_nothing(line):
 
 def test_whatever_is_above_low_has_an_aim_or_cannot_be_asked_for():
     assert isinstance(judge("kubectl rollout restart deploy/web", "shop").aim, Aim)
-    assert judge("helm upgrade web chart", "shop", programs=frozenset({"helm"})).aim is None
+    assert judge("argocd app sync web", "shop", programs=frozenset({"argocd"})).aim is None
+
+
+def test_a_copy_means_its_pod_and_hands_over_the_file_as_it_was_read():
+    files = {"web.yaml": b"hello"}
+    judged = judge("kubectl cp web.yaml web-1:/tmp/web.yaml -n pay -c app", "shop", files=files.get)
+
+    assert (judged.aim.namespace, judged.aim.pairs, judged.aim.unclear) == ("pay", (("Pod", "web-1"),), "")
+    assert [(one.name, one.content) for one in judged.files] == [("web.yaml", b"hello")]
+
+
+def of_helm(line):
+    return judge(line, "shop", programs=frozenset({"helm"})).aim
+
+
+@pytest.mark.parametrize(
+    ("line", "aim"),
+    [
+        ("helm uninstall web api -n pay", Aim("pay", releases=("web", "api"), fields=(WHOLE,))),
+        ("helm rollback web", Aim("shop", releases=("web",), rolls_back=True, fields=(WHOLE,))),
+        ("helm rollback web 0", Aim("shop", releases=("web",), rolls_back=True, fields=(WHOLE,))),
+        ("helm rollback web 3", Aim("shop", releases=("web",), rolls_back=True, to_revision=3, fields=(WHOLE,))),
+    ],
+)
+def test_helm_means_releases(line, aim):
+    assert of_helm(line) == aim
+
+
+@pytest.mark.parametrize("line", ["helm upgrade web chart", "helm install web chart", "helm test web"])
+def test_what_a_chart_makes_cannot_be_told_beforehand(line):
+    assert "cannot be bound to an approval" in of_helm(line).unclear
+
+
+@pytest.mark.parametrize("line", ["helm rollback web one", "helm rollback web 1 2", "helm rollback", "helm uninstall"])
+def test_helm_lines_that_name_no_release_or_revision_say_so(line):
+    assert of_helm(line).unclear
