@@ -1,6 +1,8 @@
 """The four identities and who issues credentials: one of the composition roots, used by `serve` and `check`."""
 
 import asyncio
+import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +20,8 @@ from core.cluster.client import KubernetesCluster, open_cluster
 from core.cluster.grants import IssuerAddress, IssuerClient, IssuerStatus
 from core.cluster.issuing import GRANTS_NAMESPACE, GrantIssuer
 from core.cluster.posture import Posture, policy_gaps, user_of
-from core.cluster.runner import helm_path, kubectl_path
+from core.cluster.runner import helm_path, kubectl_path, tools_of
+from core.dying import dying_with_us
 from core.errors import UnavailableError
 from core.grants import Enforcement, Grants, ReadyMade
 from core.ports import Clock
@@ -29,7 +32,6 @@ START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
 LOOK_SECONDS = 10.0
-_SETPRIV = Path("/usr/bin/setpriv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,15 @@ class Identities:
 async def open_identities(settings: Settings) -> AsyncIterator[Identities]:
     """InvalidInputError where a kubeconfig cannot be used, or there is no kubectl."""
     kubectl, helm = kubectl_path(settings.kubectl_path), helm_path(settings.helm_path)
+    tools = tools_of(settings.tool_paths, argocd=settings.argocd_environment)
     opened: dict[Path | None, KubernetesCluster] = {}
     async with AsyncExitStack() as using:
 
         async def identity(path: Path | None) -> KubernetesCluster:
             chosen = path or settings.kubeconfig
             if chosen not in opened:
-                opened[chosen] = await using.enter_async_context(open_cluster(chosen, kubectl=kubectl, helm=helm))
+                cluster = open_cluster(chosen, kubectl=kubectl, helm=helm, tools=tools)
+                opened[chosen] = await using.enter_async_context(cluster)
             return opened[chosen]
 
         reader = await identity(settings.reader_kubeconfig)
@@ -151,11 +155,9 @@ class IssuerChild:
 
     async def start(self) -> None:
         """Returns once it listens; UnavailableError where it ends or takes longer than half a minute."""
-        dying_with_us = [str(_SETPRIV), "--pdeathsig", "KILL", "--"] if await _has_setpriv() else []
         program = [sys.executable, "-m", "bot", "issuer", "--socket", str(self.socket)]
         self.process = await asyncio.create_subprocess_exec(
-            *dying_with_us,
-            *program,
+            *await asyncio.to_thread(dying_with_us, program),
             stdin=asyncio.subprocess.DEVNULL,
             env=dict(self.environment),
             start_new_session=True,
@@ -191,12 +193,8 @@ class IssuerChild:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.process.wait()
         except TimeoutError:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             await self.process.wait()
-
-
-async def _has_setpriv() -> bool:
-    return await asyncio.to_thread(_SETPRIV.is_file)
 
 
 async def posture_of(identities: Identities, issuer: IssuerStatus | None) -> Posture:

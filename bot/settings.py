@@ -1,9 +1,11 @@
 """The settings: the only reader of the environment. README's table is compared with this file by a test."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,9 @@ from typing_extensions import override
 from core.errors import InvalidInputError
 
 PREFIX = "INCIDENT_RESOLVER_"
+_SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
+"""What Kubernetes sets by itself for a Service called incident-resolver."""
+_LINKED = "Kubernetes sets such a variable for a Service: write enableServiceLinks: false into the Pod's spec. "
 
 
 def default_data_folder() -> Path:
@@ -72,6 +77,16 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = Field(None, alias="KUBECONFIG", description="the cluster; in a Pod its own account")
     kubectl_path: Path | None = Field(None, alias="KUBECTL_PATH", description="another kubectl than the pinned one")
     helm_path: Path | None = Field(None, alias="HELM_PATH", description="helm; without it no helm line runs")
+    argocd_path: Path | None = Field(None, alias="ARGOCD_PATH", description="argocd; without it no line of it runs")
+    argocd_server: str | None = Field(None, alias="ARGOCD_SERVER", description="its server, which it alone is told")
+    argocd_auth_token: SecretStr | None = Field(
+        None, alias="ARGOCD_AUTH_TOKEN", description="its login, which it alone is given; a read-only one"
+    )
+    flux_path: Path | None = Field(None, alias="FLUX_PATH", description="flux; without it no line of it runs")
+    istioctl_path: Path | None = Field(
+        None, alias="ISTIOCTL_PATH", description="istioctl; without it no line of it runs"
+    )
+    velero_path: Path | None = Field(None, alias="VELERO_PATH", description="velero; without it no line of it runs")
     platform_url: str | None = Field(None, alias="PLATFORM_URL", description="the SRE platform's REST APIs")
     neo4j_uri: str | None = Field(None, alias="NEO4J_URI", description="the graph, e.g. bolt://host:7687")
     neo4j_user: str = Field("neo4j", alias="NEO4J_USER", description="its user")
@@ -200,7 +215,24 @@ class Settings(BaseSettings):
     @property
     def programs(self) -> frozenset[str]:
         """What an agent's line may begin with here."""
-        return frozenset({"kubectl", "helm"} if self.helm_path is not None else {"kubectl"})
+        return frozenset({"kubectl", *(["helm"] if self.helm_path is not None else []), *self.tool_paths})
+
+    @property
+    def tool_paths(self) -> dict[str, Path]:
+        """Those of rule R11 that are configured, by their names."""
+        given = {
+            "argocd": self.argocd_path,
+            "flux": self.flux_path,
+            "istioctl": self.istioctl_path,
+            "velero": self.velero_path,
+        }
+        return {name: path for name, path in given.items() if path is not None}
+
+    @property
+    def argocd_environment(self) -> dict[str, str]:
+        token = self.argocd_auth_token.get_secret_value() if self.argocd_auth_token is not None else None
+        given = {"ARGOCD_SERVER": self.argocd_server, "ARGOCD_AUTH_TOKEN": token}
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def approver_names(self) -> tuple[str, ...]:
@@ -269,6 +301,21 @@ def issuer_environment(settings: Settings, *, database_url: str) -> dict[str, st
     return passed_on | own | ({PREFIX + "ISSUER_KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
 
 
+def refuse_unknown_settings() -> None:
+    """InvalidInputError names what is spelt like a setting and is none: a policy that is not read protects nobody."""
+    known = [str(field.alias) for field in Settings.model_fields.values()]
+    own = [name for name in os.environ if name.startswith(PREFIX)]  # noqa: TID251  the one module that knows it
+    told = []
+    for name in sorted(own):
+        if name not in known and not _SERVICE_LINK.search(name):
+            near = get_close_matches(name, known, n=1)
+            told.append(f"{name} is no setting" + (f"; is {near[0]} meant?" if near else "."))
+    if told:
+        raise InvalidInputError(f"{' '.join(told)} See the table of settings in the README.")
+
+
 def _told(error: ValidationError) -> str:
-    parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors(include_input=False)]
-    return f"The settings are wrong. {'; '.join(parts)}. See the table of settings in the README."
+    found = error.errors()
+    parts = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in found]
+    is_linked = any(str(one["input"]).startswith("tcp://") for one in found)
+    return f"The settings are wrong. {'; '.join(parts)}. {_LINKED if is_linked else ''}See the table in the README."

@@ -1,5 +1,6 @@
 """ApprovalEngine: who must be asked, for how long, who may answer, and which answer counts. Pure."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +16,7 @@ HOW_TO_SET = (
     "Nobody may approve yet: set INCIDENT_RESOLVER_APPROVERS (Slack ids, group ids or `channel`, by commas) or "
     "people.approvers in the policy."
 )
+_APPROVER = re.compile(r"channel|(slack:[A-Z0-9]+/)?[UW][A-Z0-9]+|S[A-Z0-9]+")
 _WORDS = {
     ApprovalState.APPROVED: "approved",
     ApprovalState.REJECTED: "rejected",
@@ -56,6 +58,17 @@ class ApprovalEngine:
     def why_nobody(self) -> str | None:
         """How to set approvers, where none are set."""
         return None if self.all_approvers else HOW_TO_SET
+
+    def why_not_these(self) -> str | None:
+        """Which of the approvers name nobody, such as a person's name in place of an id; None where there are none."""
+        unknown = [one for one in self.all_approvers if not _APPROVER.fullmatch(one)]
+        if not unknown:
+            return None
+        named = ", ".join(repr(one[:40]) for one in unknown[:10])
+        return (
+            f"Nobody may approve by the name of {named}: approvers are Slack ids (U… or W…, on a person's profile: "
+            "Copy member ID), group ids (S…) or `channel`."
+        )
 
     def check_approver(self, actor: Actor) -> None:
         """NotAllowedError unless this person may answer questions. Guests and bots never may."""

@@ -15,6 +15,8 @@ LONGEST = 20_000
 _DERIVED = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"})
 _DERIVED_NOTES = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+RUN_TIME = "1970-01-01T00:00:00Z"
+"""Stands for the time at which a restart will be run, so that it shows the same whenever it is asked."""
 _WHEN_IT_RUNS = "(the time it runs)"
 _STEP = re.compile(r"[^.\[\]]+")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -79,7 +81,8 @@ def _leaves(path: str, value: Any, *, is_hidden: bool) -> Iterator[tuple[str, st
         for number, inner in enumerate(value):
             yield from _leaves(f"{path}[{names[number] if has_names else number}]", inner, is_hidden=is_hidden)
     elif value not in (None, {}, [], ""):
-        shown = _WHEN_IT_RUNS if RESTARTED in path else json.dumps(value, ensure_ascii=False, sort_keys=True)
+        is_to_come = RESTARTED in path and value == RUN_TIME
+        shown = _WHEN_IT_RUNS if is_to_come else json.dumps(value, ensure_ascii=False, sort_keys=True)
         yield path, f"(hidden, {_digest(shown)})" if is_hidden or _is_secret(path, shown) else _short(shown)
 
 

@@ -42,6 +42,8 @@ class Gathering:
 
     async def advance(self, resolution: Resolution) -> None:
         """Puts the question, lets policy answer it, or ends as failed with the reason."""
+        if await self._must_wait_on(resolution):
+            return
         request = resolution.request
         context = await self._context(resolution)
         assessment = risk.assess(request, context, self.policy)
@@ -69,6 +71,13 @@ class Gathering:
                 return
         await self._plan(resolution, context, assessment, scope=permit)
 
+    async def _must_wait_on(self, resolution: Resolution) -> bool:
+        """Whether what was gathered waits for its planning agent; the sources are asked again once that may start."""
+        if await self.store.context(resolution.id) is None:
+            return False
+        async with self.store.transaction() as tx:
+            return await self._postponed(tx, resolution)
+
     async def _context(self, resolution: Resolution) -> IncidentContext:
         request = resolution.request
         context = await self.gatherer.gather(request)
@@ -81,10 +90,16 @@ class Gathering:
 
     async def _may_plan(self, tx: Transaction, resolution: Resolution) -> bool:
         """A planning agent is an agent: none starts while the service is paused, or has as many as it may."""
-        if await tx.pause() is not None or await tx.agents_at_work(resolution.id) >= self.agents_at_once:
-            await tx.postpone(resolution, seconds=PAUSED_SECONDS)
+        if await self._postponed(tx, resolution):
             return False
         await tx.append(Entry(Happened.PLANNING_STARTED, resolution.id))
+        return True
+
+    async def _postponed(self, tx: Transaction, resolution: Resolution) -> bool:
+        """Looks again in a moment where no agent may start now."""
+        if await tx.pause() is None and await tx.agents_at_work(resolution.id) < self.agents_at_once:
+            return False
+        await tx.postpone(resolution, seconds=PAUSED_SECONDS)
         return True
 
     async def _plan(

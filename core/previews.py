@@ -14,8 +14,6 @@ from core.risk_levels import RiskLevel
 from core.snapshot import Manifest, Touched
 
 _REVISIONS = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision", "DaemonSet": "ControllerRevision"}
-_WHEN = "1970-01-01T00:00:00Z"
-"""Stands for the time of a restart; a difference never shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +68,5 @@ class Previewer:
 
 def _restarted(live: dict[str, Any]) -> dict[str, Any]:
     metadata = live["spec"]["template"].setdefault("metadata", {})
-    metadata["annotations"] = (metadata.get("annotations") or {}) | {diffs.RESTARTED: _WHEN}
+    metadata["annotations"] = (metadata.get("annotations") or {}) | {diffs.RESTARTED: diffs.RUN_TIME}
     return live

@@ -25,15 +25,20 @@ _HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _TELLS_ABOUT = re.compile(
     r"(?:names?|refs?|files?|paths?|dirs?|seconds|count|length|size|policy|type|kind|version|expir\w*|ttl|urls?|uris?"
     r"|endpoints?|enabled|mounts?|requests?|hash|issuer|audiences?|id|ids|format|provider|store|class|rotation"
-    r"|automount\w*|required|selector|algorithm|limits?|usage|budget)$|automount"
+    r"|automount\w*|required|selector|algorithm|limits?|usage|budget|modes?|refresher|rotator|manager|operator|controller"
+    r"|injector|reloader|generator|validator|webhook|service|svc|server|worker|proxy|agent|sidecar|driver|broker|jobs?)$"
+    r"|automount"
 )
-"""Endings of names that speak of a secret without holding it."""
+"""Endings of names that speak of a secret without holding it, or of what works with secrets (`token-refresher`)."""
+_POD_ENDING = re.compile(r"(?:-[a-z0-9]{8,10})?-[a-z0-9]{5}$")
 _NUMBERS_STAY = re.compile(r"token|cookie|credential|secret|key|session")
 _KEYED = re.compile(r"(?<![\w.-])([\w.-]++)(\\{0,8}[\"']|)[ \t]*+(:=|=>|[:=])(?![:=/])")
 _FLAG = re.compile(
     r"(?<![\w-])--?([\w.-]++)"
-    r"(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
+    r"(?:[ \t]++\\{0,8}(?=\"[^\"\n]{0,2000}\"|'[^'\n]{0,2000}')[\"'](?![-=\"'])[^\"'\n\\]++"
+    r"|(?:[ \t]++|\\{0,8}[\"'][ \t]*+,\s*+\\{0,8}[\"']|\\{0,8}[\"']?\r?\n[ \t]*+-[ \t]++\\{0,8}[\"']?)(?![-\s=])"
     r"[^\s\"'\\]++"
+    r"|\r?\n[ \t]++(?![-\s=])[^\s\"'\\:]++(?=[ \t]*+(?:\r?\n|\Z)))"
 )
 _NAMED = re.compile(
     r"(\\{0,8}[\"']?(?:name|key|path)\\{0,8}[\"']?[ \t]*+:[ \t]*+\\{0,8}[\"']?)([\w./~-]++)(\\{0,8}[\"']?)"
@@ -49,6 +54,7 @@ _ADDRESS = re.compile(r"://([^\s\"'<>`\\]++)")
 _PORT = re.compile(r"\d{1,5}(?:/|$)")
 _QUERY = re.compile(r"([?&](?:key|sig|signature|x-amz-[\w-]++|code|auth|pass|pw)=)[^&\s\"'<>#]{6,}+", re.IGNORECASE)
 _DATABASE = re.compile(r"([\w.-]++):([^\s:@/]++)@(?=(?:tcp|unix)\()")
+_ORACLE = re.compile(r"(\bjdbc:oracle:\w++:[^\s/@]{1,80}/)[^\s@/]{1,200}+@")
 _LITERAL = re.compile(r"(--from-literal(?:=|[ \t]++)[\"']?[\w.-]++=)([^\s\"']++|(?<=[\"'])[^\"'\n]++)")
 _PEOPLE = re.compile(r"(\bcurl\b[^\n]{0,200}? (?:-u|--user)[ =]?[\"']?[^\s:\"']{1,80}:)[^\s\"']++")
 _MYSQL = re.compile(r"(\bmysql\w{0,10} [^\n]{0,100}?-p)(?=[^\s-])[^\s\"']++")
@@ -99,7 +105,9 @@ def _redact(text: str, depth: int) -> str:
 @lru_cache(4_096)
 def _names_secret(name: str) -> bool:
     plain = _HUMPS.sub("_", name[-120:]).lower().strip(".-")
-    return _NAMES.search(plain) is not None and _TELLS_ABOUT.search(plain) is None
+    if _NAMES.search(plain) is None or _TELLS_ABOUT.search(plain) is not None:
+        return False
+    return _TELLS_ABOUT.search(_POD_ENDING.sub("", plain)) is None
 
 
 # --- values behind names ---------------------------------------------------------------------------------------------
@@ -144,7 +152,21 @@ def _keyed_value(text: str, found: re.Match[str]) -> tuple[int, int, str]:
         plain = decoded(text[start:end].strip("\"'\\ ")) or ""
         return (start, end, mark) if re.fullmatch(r"[^\s:]{0,200}:\S+", plain) else (0, 0, "")
     lead = _line_before(text, found.start())
+    if _is_reference(text[found.end() : found.end() + _WIDEST], found, lead):
+        return 0, 0, ""
     return _value(text, found.end(), key, is_line=sign == ":" and not quote and not lead.strip(" \t-"))
+
+
+def _is_reference(rest: str, found: re.Match[str], lead: str) -> bool:
+    """Whether the name is that of an image, a volume or a container, and what follows is no value of it."""
+    key, quote, sign = found.groups()
+    if quote:
+        return _VOLUME.search(lead) is not None
+    if sign == "=":
+        return _SETS_IMAGE.search(lead) is not None and _IMAGE.match(rest) is not None
+    if "-" in key and _TAG.match(rest):
+        return lead.endswith("/") or _VERSION.match(rest) is not None
+    return lead.strip() in {"Image pull", "Mountable"} or _BYTES.match(rest) is not None
 
 
 def _named_value(text: str, found: re.Match[str]) -> tuple[int, int, str]:
@@ -162,12 +184,19 @@ def _last(path: str) -> str:
     return path.rpartition("/")[2]
 
 
+_VOLUME = re.compile(r"volume \\{0,8}\"$")
+_SETS_IMAGE = re.compile(r"\bset\W{1,6}image\W")
+_IMAGE = re.compile(r"[a-z0-9][\w./:-]{0,250}[:@]\w[\w.:-]{0,127}(?=[\s\"'\\,)\]`]|$)")
+_TAG = re.compile(r"\w[\w.-]{0,127}(?=[\s\"'\\,@)\]}`]|$)")
+_VERSION = re.compile(r"(?:v?\d{1,6}(?:\.\d{1,6}){1,3}[\w.-]{0,20}|latest)(?=[\s\"'\\,@)\]}`]|$)")
+_BYTES = re.compile(r"[ \t]*+\d{1,9} bytes[ \t]*+(?:\\{1,8}n|\r?\n|$)")
+"""How describe tells of a value without showing it."""
 _QUOTE = re.compile(r"\\{0,8}[\"']")
 _BLANKS = re.compile(r"[ \t]*+")
 _RULED = re.compile(r"[ \t]*+-{3,}+[ \t]*+\r?\n((?:(?!\r?\n|[\w.-]++:\r?\n----)[^\n]++\n?)++)")
 """As kubectl describes a ConfigMap: the key, a rule below it, then the value."""
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*+(?=\r?\n)")
-_WORD = re.compile(r"(?:[^\s,;\"'&<>(){}\[\]\\]|[,&](?=[^\s,;\"'&{}\[\]=]++(?:\s|$))|\\(?![\"'nrt]))++")
+_WORD = re.compile(r"(?:[^\s,;\"'&<>(){}\[\]\\]|[,&;](?=[^\s,;\"'&{}\[\]=]++(?:\s|$))|\\(?![\"'nrt]))++")
 _LINE = re.compile(r"[^\r\n]*+")
 _AUTHORIZATION = re.compile(r"(?:authorization|cookie)$")
 _TO_QUOTE = re.compile(r"[^\r\n\"'\\]*+")
@@ -194,7 +223,21 @@ def _value(text: str, start: int, key: str, *, is_line: bool) -> tuple[int, int,
     plain = found[0].strip().rstrip(",") if found else ""
     if not found or plain.lower() in _HARMLESS or (plain.isdigit() and _NUMBERS_STAY.search(lowered)):
         return 0, 0, ""
-    return start, start + len(found[0].rstrip()), MARK
+    end = start + len(found[0].rstrip())
+    return start, _folded_end(text, start, end) if is_line else end, MARK
+
+
+def _folded_end(text: str, start: int, end: int) -> int:
+    """Where a plain YAML value ends that goes on in lines further to the right."""
+    key_line = _line_before(text, start)
+    indent = len(key_line) - len(key_line.lstrip(" "))
+    while text.startswith("\n", end):
+        line = _LINE.match(text, end + 1)[0]  # type: ignore[index]  # matches the empty text, too
+        depth = len(line) - len(line.lstrip(" "))
+        if depth <= indent or not line.strip() or line.lstrip().startswith("- ") or _is_mapping(line):
+            break
+        end += 1 + len(line)
+    return end
 
 
 def _quoted(text: str, start: int, quote: str) -> tuple[int, int, str]:
@@ -205,9 +248,12 @@ def _quoted(text: str, start: int, quote: str) -> tuple[int, int, str]:
         if at < 0:
             line = _LINE.match(text, start)
             return start, line.end() if line else start, MARK
-        if text[at - 1] != "\\" or at == start + len(quote):
+        if quote == "'" and text.startswith("''", at) and at > start + 1:
+            at += 2
+        elif text[at - 1] != "\\" or at == start + len(quote):
             break
-        at += 1
+        else:
+            at += 1
     inner = text[start + len(quote) : at]
     if not inner or inner.lower() in _HARMLESS:
         return 0, 0, ""
@@ -240,13 +286,13 @@ def _below(text: str, start: int, *, is_block: bool) -> tuple[int, int, str]:
 
 
 def _is_mapping(line: str) -> bool:
-    return re.match(r"[ \t-]*+[\w.\"'-]++[ \t]*+:(?:[ \t]|\r?$)", line) is not None
+    return re.match(r"[ \t-]*+[\w.\"'-]++(?: [\w.-]++){0,3}[ \t]*+:(?:[ \t]|\r?$)", line) is not None
 
 
 def _flag_value(found: re.Match[str]) -> str:
     if not _names_secret(found[1]):
         return found[0]
-    head = re.match(r"(?s).*[\s\"']", found[0])
+    head = re.match(r"(?s)[^\"'\s]*+[\s\"',-]*", found[0])
     return f"{head[0] if head else ''}{MARK}"
 
 
@@ -282,6 +328,8 @@ def _without_json_data(text: str) -> str:
 
 def _without_headers(text: str) -> str:
     text = _BEARER.sub(rf"\1 {MARK}", text)
+    if "jdbc:" in text:
+        text = _ORACLE.sub(rf"\1{MARK}@", text)
     if "@tcp(" in text or "@unix(" in text:
         text = _DATABASE.sub(rf"\1:{MARK}@", text)
     if "create secret" in text:

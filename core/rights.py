@@ -12,7 +12,7 @@ from core.errors import NotAllowedError
 from core.permit import Permit, PermittedLine
 from core.resources import Resource
 from core.snapshot import Touched
-from core.writes import MADE, OBJECTS, WORKLOADS, writes_of
+from core.writes import MADE, OBJECTS, WORKLOADS, picked, writes_of
 
 VALUES_GROUP = "grants.incident-resolver"
 """No such API exists: the admission policy asks RBAC about its resources to learn which values a grant may write."""
@@ -100,6 +100,9 @@ def held_line(line: PermittedLine, touched: Sequence[Touched]) -> PermittedLine:
         line = replace(line, writes=writes_of(touched))
         if not line.writes:
             raise _unheld(line, "By the API server's dry run it would change nothing.")
+        told = " ".join(word for stage in line.stages for word in stage)
+        if not {"filename", "patch-file"} & invocation.flags.keys() and any(one not in told for one in picked(touched)):
+            raise _unheld(line, "The API server would pick ports of the nodes: write each as nodePort.")
     rights_of_line(line)
     return line
 

@@ -80,7 +80,7 @@ def _workloads(context: IncidentContext) -> list[Factor]:
     for one in context.affected:
         name = str(one.resource)
         if one.is_stateful:
-            factors.append((f"{name} is stateful ({one.desired_replicas} replicas with data)", RiskLevel.HIGH))
+            factors.append((f"{name} is stateful ({one.desired_replicas} replica(s) with data)", RiskLevel.HIGH))
         if one.desired_replicas == 1:
             factors.append((f"{name} has a single replica: 1 of 1 will be away", RiskLevel.MEDIUM))
         if one.disruptions_allowed is not None and one.disruptions_allowed <= 0:

@@ -35,6 +35,8 @@ _SERVER_SET = frozenset(
 )
 _COUNTED = "deprecated.daemonset.template.generation"
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
+CONFINEMENT = "container.apparmor.security.beta.kubernetes.io/"
+"""What begins a pod annotation that says how a container is confined."""
 _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 _SHORT = 0x10000
 
@@ -90,7 +92,10 @@ def _workload(target: Resource, before: Manifest, after: Manifest) -> Parts:
     yield from _delta("template.labels", _at(notes, "labels"), _at(new_notes, "labels"))
     if _at(notes, "annotations").get(_RESTARTED) != _at(new_notes, "annotations").get(_RESTARTED):
         raise _unheld("it writes the time of a restart; use kubectl rollout restart")
-    yield from _delta("template.annotations", _at(notes, "annotations"), _at(new_notes, "annotations"))
+    for part, value in _delta("template.annotations", _at(notes, "annotations"), _at(new_notes, "annotations")):
+        if any(key.startswith(CONFINEMENT) for each in value for key in each):
+            raise _unheld(f"it changes how a container of {target} is confined; a person must do that")
+        yield part, value
     pod, new_pod = _at(old, "spec"), _at(new, "spec")
     for part, value in _delta("template.spec", _without(pod, "containers"), _without(new_pod, "containers")):
         _check_keys(target, "spec.template.spec", value, POD_KEYS)
@@ -106,6 +111,7 @@ def _containers(target: Resource, old: list[Any], new: list[Any]) -> Parts:
         for _, (changed, removed) in _delta("", before, after):
             _check_keys(target, f"container {after['name']}", [changed, removed], CONTAINER_KEYS)
             _check_no_secret(target, before, after)
+            _check_no_host_port(target, before, after)
             told = {"env": _variables(target, before.get("env") or [], after["env"])} if "env" in changed else {}
             found.append([after["name"], changed | told, removed])
     if found:
@@ -124,6 +130,26 @@ def _check_no_secret(target: Resource, before: Mapping[str, Any], after: Mapping
     added = [one for key in ("env", "envFrom") for one in after.get(key) or [] if not _has(before.get(key) or [], one)]
     if any("secretRef" in one or "secretKeyRef" in (one.get("valueFrom") or {}) for one in added):
         raise _unheld(f"it hands a Secret to a container of {target}; a person must do that")
+
+
+def _check_no_host_port(target: Resource, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    if any(one.get("hostPort") and not _has(before.get("ports") or [], one) for one in after.get("ports") or []):
+        raise _unheld(f"it opens a port of the node to a container of {target}; a person must do that")
+
+
+def picked(touched: Sequence[Touched]) -> set[str]:
+    """The ports of nodes that a Service would have and has not: those the line does not name, the API server picks.
+
+    It picks others when the line runs than when it was tried.
+    """
+    services = [one for one in touched if one.target.kind == "Service"]
+    return {port for one in services for port in _node_ports(one.proposed) - _node_ports(one.before)}
+
+
+def _node_ports(manifest: Manifest | None) -> set[str]:
+    spec = _at(manifest or {}, "spec")
+    found = [spec.get("healthCheckNodePort"), *(one.get("nodePort") for one in spec.get("ports") or [])]
+    return {str(one) for one in found if one}
 
 
 def _plain(target: Resource, before: Manifest, after: Manifest) -> Parts:

@@ -106,15 +106,23 @@ def _rest_dropped(lines: BinaryIO) -> bytes:
 
 def _answer(line: bytes, gate: Callable[[str], Judged]) -> dict[str, object]:
     try:
-        given = json.loads(line, parse_constant=_no_number, parse_float=_finite)
+        given = json.loads(line, parse_constant=_no_number, parse_float=_finite, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError):
-        return _error(None, f"The line is no JSON, or longer than {_LONGEST_LINE:,} bytes.")
+        return _error(None, f"The line is no plain JSON (each key once), or longer than {_LONGEST_LINE:,} bytes.")
     if not isinstance(given, dict):
         return _error(None, 'The line is not {"id": …, "command": "…"}.')
     if not isinstance(given.get("command"), str):
         return _error(given.get("id"), 'There is no "command", or it is no text.')
     judged = gate(given["command"])
     return {"id": given.get("id"), "risk": judged.verdict, "rule": judged.rule, "reason": judged.reason}
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Of a key that stands twice, each reader takes another: what is judged must be what is run."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
 
 
 def _error(line_id: object, sentence: str) -> dict[str, object]:

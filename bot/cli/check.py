@@ -10,7 +10,7 @@ import anthropic
 from bot.administration import TABLES, tables_version, utc_now
 from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
 from bot.identities import cluster_state
-from bot.settings import Settings
+from bot.settings import Settings, refuse_unknown_settings
 from bot.slack.connection import Workspace, open_workspace, try_app_token, why_no_card
 from bot.slack.manifest import BOT_SCOPES
 from bot.wiring import open_sources
@@ -41,6 +41,7 @@ SIGNS = {"ok": "ok     ", "off": "off    ", "warning": "warning", "error": "ERRO
 async def check(settings: Settings, given: argparse.Namespace) -> int:
     """Prints a line or more for each dependency; exit status 1 where one that is needed does not work."""
     probes: list[tuple[str, Callable[[Settings], Awaitable[list[Finding]]]]] = [
+        ("settings", _names),
         ("database", _database),
         ("keys", _keys),
         ("policy", _policy),
@@ -64,6 +65,11 @@ async def _looked(settings: Settings, probe: Callable[[Settings], Awaitable[list
         return [Finding("error", str(error))]
 
 
+async def _names(_: Settings) -> list[Finding]:
+    refuse_unknown_settings()
+    return [Finding("ok", "no variable is spelt like a setting and is none")]
+
+
 async def _database(settings: Settings) -> list[Finding]:
     found = await tables_version(settings, may_upgrade=False)
     where = "DATABASE_URL" if settings.database_url else f"embedded in {settings.data}"
@@ -82,7 +88,7 @@ async def _policy(settings: Settings) -> list[Finding]:
     policy = load_policy_file(settings)
     name = settings.policy or "built in"
     engine = approval_engine(settings, policy)
-    nobody = engine.why_nobody()
+    nobody = engine.why_nobody() or engine.why_not_these()
     people = Finding("warning", nobody) if nobody else Finding("ok", f"approvers: {', '.join(engine.all_approvers)}")
     return [Finding("ok", f"{name}, version {policy.version}"), people]
 

@@ -3,13 +3,15 @@
 import argparse
 import sys
 
+from bot.configured import approval_engine, load_policy_file
 from bot.service import stop_on_signals
-from bot.settings import Settings
+from bot.settings import Settings, refuse_unknown_settings
 from bot.wiring import open_service
 
 
 async def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Until SIGTERM or SIGINT."""
+    refuse_unknown_settings()
     stop = stop_on_signals()
     async with open_service(settings) as assembled:
         for line in _told(settings, assembled.service.url):
@@ -28,6 +30,6 @@ def _told(settings: Settings, url: str) -> list[str]:
         lines.append("incident-resolver: SLACK_CHANNEL is not set: only what is asked for in Slack gets a card.")
     if settings.anthropic_api_key is None:
         lines.append("incident-resolver: ANTHROPIC_API_KEY is not set: agents cannot start, all else works.")
-    if not settings.approvers and settings.policy is None:
-        lines.append("incident-resolver: nobody may approve in Slack yet; set INCIDENT_RESOLVER_APPROVERS.")
+    engine = approval_engine(settings, load_policy_file(settings))
+    lines += [f"incident-resolver: {one}" for one in (engine.why_nobody(), engine.why_not_these()) if one is not None]
     return lines

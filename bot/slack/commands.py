@@ -21,9 +21,10 @@ DEFAULT_CLIENT = "slack"
 SHORTEST_ID = 6
 _ID = re.compile(r"[0-9a-f-]{6,36}\Z")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
-_OPTION = re.compile(r"(event|client|hours)=(\S+)\Z")
+_OPTION = re.compile(r"(event|client|hours)=(\S*)\Z")
 _COUNT = re.compile(r"[0-9]{1,4}\Z")
 _TEXT_LIMIT = 4_000
+_LONGEST = {"event": 256, "client": 128, "hours": 30}
 _MOST_HOURS = 168
 _MOST_SHOWN = 20
 
@@ -137,7 +138,7 @@ def _request(rest: str, token_limit: int) -> Request:
     if len(description) > _TEXT_LIMIT:
         raise InvalidInputError(f"The description may have at most {_TEXT_LIMIT:,} characters.")
     return Request(
-        client_id=options.get("client", DEFAULT_CLIENT)[:128],
+        client_id=options.get("client", DEFAULT_CLIENT),
         namespace=namespace,
         action_type=action_type,
         action_description=description,
@@ -155,7 +156,12 @@ def _options(rest: str) -> tuple[dict[str, str], str]:
         found = _OPTION.match(word)
         if found is None:
             break
-        options[found[1]] = found[2]
+        name, value = found.groups()
+        if not 1 <= len(value) <= _LONGEST[name]:
+            raise InvalidInputError(
+                f"{name}={value[:20]}: 1 to {_LONGEST[name]} characters, without a space before them."
+            )
+        options[name] = value
         rest = after
     return options, rest
 

@@ -2,12 +2,12 @@
 
 import os
 import shlex
-import shutil
 import signal
-import sys
 from pathlib import Path
 
 import claude_agent_sdk
+
+from core.dying import dying_with_us
 
 KEPT = (
     "ANTHROPIC_BASE_URL",
@@ -30,17 +30,6 @@ KEPT = (
     "DISABLE_AUTO_COMPACT",
 )
 """The SDK merges this process's whole environment into the CLI's; the wrapper lets only these through."""
-_WATCH = """\
-import os, signal, subprocess, sys, time
-parent = os.getppid()
-child = subprocess.Popen(sys.argv[1:])
-signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-while child.poll() is None:
-    if os.getppid() != parent:
-        child.kill()
-    time.sleep(0.5)
-sys.exit(child.returncode)
-"""
 
 
 def bundled_cli() -> Path:
@@ -50,15 +39,10 @@ def bundled_cli() -> Path:
 def write_wrapper(folder: Path) -> Path:
     """A script that starts the CLI with nothing but KEPT in its environment; `pid` in the folder names its process."""
     kept = " ".join(f'${{{name}+{name}="${name}"}}' for name in KEPT)
-    setpriv = shutil.which("setpriv", path="/usr/bin:/bin")
-    if setpriv is not None:
-        guard = f"{shlex.quote(setpriv)} --pdeathsig TERM --"
-    else:
-        guard = f"{shlex.quote(sys.executable)} -I -c {shlex.quote(_WATCH)}"
+    command = shlex.join(dying_with_us([str(bundled_cli())], by="TERM"))
     wrapper = folder / "claude"
     wrapper.write_text(
-        f"#!/bin/sh\necho $$ > {shlex.quote(str(folder / 'pid'))}\n"
-        f'exec /usr/bin/env -i {kept} {guard} {shlex.quote(str(bundled_cli()))} "$@"\n',
+        f'#!/bin/sh\necho $$ > {shlex.quote(str(folder / "pid"))}\nexec /usr/bin/env -i {kept} {command} "$@"\n',
         encoding="utf-8",
     )
     wrapper.chmod(0o700)

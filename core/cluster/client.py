@@ -1,7 +1,7 @@
 """KubernetesCluster: the port Cluster on the real API and the real kubectl."""
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from core.cluster.access import is_allowed_to
 from core.cluster.api import KubernetesApi, Query
 from core.cluster.kinds import KINDS, Kind
 from core.cluster.kubeconfig import Credentials, load_credentials
-from core.cluster.runner import Runner
+from core.cluster.runner import Runner, Tool
 from core.cluster.targets import resolve_targets
 from core.cluster.touching import Ask, Finder
 from core.effects import Judged
@@ -32,23 +32,34 @@ TRY_SECONDS = 60.0
 
 @asynccontextmanager
 async def open_cluster(
-    kubeconfig: Path | None, *, kubectl: Path, helm: Path | None = None, seconds_per_request: float = 15.0
+    kubeconfig: Path | None,
+    *,
+    kubectl: Path,
+    helm: Path | None = None,
+    tools: Mapping[str, Tool] | None = None,
+    seconds_per_request: float = 15.0,
 ) -> AsyncIterator["KubernetesCluster"]:
     """One identity's cluster, for as long as the block lasts.
 
     `kubeconfig` None means the service account of the pod it runs in. `kubectl` is an absolute path
-    (`runner.kubectl_path`), `helm` one that undo may use, or None. InvalidInputError where the kubeconfig cannot be
+    (`runner.kubectl_path`), `helm` one that undo may use, or None; `tools` are those
+    of rule R11 that are configured. InvalidInputError where the kubeconfig cannot be
     used; nothing is asked of the API yet.
     """
     async with open_as(
-        await load_credentials(kubeconfig), kubectl=kubectl, helm=helm, seconds=seconds_per_request
+        await load_credentials(kubeconfig), kubectl=kubectl, helm=helm, tools=tools, seconds=seconds_per_request
     ) as one:
         yield one
 
 
 @asynccontextmanager
 async def open_as(
-    credentials: Credentials, *, kubectl: Path, helm: Path | None = None, seconds: float = 15.0
+    credentials: Credentials,
+    *,
+    kubectl: Path,
+    helm: Path | None = None,
+    tools: Mapping[str, Tool] | None = None,
+    seconds: float = 15.0,
 ) -> AsyncIterator["KubernetesCluster"]:
     """The cluster as this identity sees it, for as long as the block lasts; its kubectl has a HOME of its own."""
     with tempfile.TemporaryDirectory(prefix="incident-resolver-home-") as home:
@@ -61,7 +72,7 @@ async def open_as(
         client.user_agent = owners.FIELD_MANAGER
         async with client:
             api = KubernetesApi(client, seconds_per_request=seconds)
-            yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm))
+            yield KubernetesCluster(api, credentials, Runner(kubectl, home=Path(home), helm=helm, tools=tools))
 
 
 class KubernetesCluster:

@@ -6,10 +6,12 @@ import os
 import signal
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.dying import dying_with_us
 from core.errors import InvalidInputError, StepFailedError, UnavailableError
 from core.ports import CommandResult
 
@@ -17,7 +19,9 @@ OUTPUT_LIMIT = 48_000
 _ANSWER_LIMIT = 16_000_000
 FILTERS = ("cat", "column", "cut", "grep", "head", "jq", "nl", "sort", "tac", "tail", "tr", "uniq", "wc")
 _FOLDERS = (Path("/usr/bin"), Path("/bin"))
-_SETPRIV = Path("/usr/bin/setpriv")
+_PRLIMIT = Path("/usr/bin/prlimit")
+_LIMITS = ("--as=1073741824", "--fsize=268435456", "--cpu=60", "--")
+"""Of a text filter: a gigabyte of memory, 256 MB of temporary file, a minute of processor time."""
 _CUT = "\n(output cut here: it was longer than 48,000 characters)"
 _MAX_ARGUMENTS = 100_000
 
@@ -49,6 +53,22 @@ def helm_path(given: Path | None) -> Path | None:
     return _program(given, "HELM_PATH") if given is not None else None
 
 
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program of rule R11, and what of our environment it alone is given."""
+
+    path: Path
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def tools_of(paths: Mapping[str, Path], *, argocd: Mapping[str, str]) -> dict[str, Tool]:
+    """Those that are configured, by their names; InvalidInputError where one is not there."""
+    return {
+        name: Tool(_program(path, f"{name.upper()}_PATH"), argocd if name == "argocd" else {})
+        for name, path in paths.items()
+    }
+
+
 def _program(path: Path, setting: str) -> Path:
     if not path.is_absolute():
         raise InvalidInputError(f"{setting} is {path}, which is no absolute path.", field=setting)
@@ -64,16 +84,22 @@ def _program(path: Path, setting: str) -> Path:
 class Runner:
     """Knows the programs and their environment. `home` is a private folder that holds kubectl's cache and no more."""
 
-    def __init__(self, kubectl: Path, *, home: Path, helm: Path | None = None) -> None:
+    def __init__(
+        self, kubectl: Path, *, home: Path, helm: Path | None = None, tools: Mapping[str, Tool] | None = None
+    ) -> None:
         self._kubectl = kubectl
         self._home = home
         self._helm = helm
+        self._tools = tools or {}
 
     async def run(
         self, stages: tuple[tuple[str, ...], ...], *, kubeconfig: bytes, folder: Path, seconds: float
     ) -> CommandResult:
         """InvalidInputError where a program is not of the table. Cancelling, or `seconds`, kills every process."""
-        return await self._run(self._argvs(stages), kubeconfig=kubeconfig, folder=folder, seconds=seconds)
+        argvs = self._argvs(stages)
+        tool = self._tools.get(stages[0][0])
+        own = tool.environment if tool is not None else {}
+        return await self._run(argvs, kubeconfig=kubeconfig, folder=folder, seconds=seconds, own=own)
 
     async def ask(self, argv: tuple[str, ...], *, kubeconfig: bytes, folder: Path, seconds: float) -> CommandResult:
         """As run, of one kubectl line whose whole answer counts: nothing of it is for people to read."""
@@ -96,6 +122,7 @@ class Runner:
         folder: Path,
         seconds: float,
         limit: int = OUTPUT_LIMIT,
+        own: Mapping[str, str] | None = None,
     ) -> CommandResult:
         if not os.access(folder, os.X_OK):
             raise StepFailedError("The workspace folder of this resolution is gone; nothing was run.")
@@ -103,8 +130,11 @@ class Runner:
         output = _Output(limit)
         try:
             with _kubeconfig_file(kubeconfig, self._home) as (name, fds):
+                environment = {"HOME": str(self._home), "KUBERC": "off", "KUBECONFIG": name} | dict(own or {})
                 async with asyncio.timeout(seconds):
-                    await self._start(argvs, folder=folder, kubeconfig=name, fds=fds, started=started, output=output)
+                    await self._start(
+                        argvs, folder=folder, environment=environment, fds=fds, started=started, output=output
+                    )
                     await output.drain()
                     codes = [await process.wait() for process in started]
         except TimeoutError:
@@ -124,7 +154,7 @@ class Runner:
             raise InvalidInputError("The command holds a NUL character.")
         return [
             [self._program(stages[0][0]), *stages[0][1:]],
-            *([_filter(stage[0]), *stage[1:]] for stage in stages[1:]),
+            *(_bounded([_filter(stage[0]), *stage[1:]]) for stage in stages[1:]),
         ]
 
     def _program(self, name: str) -> str:
@@ -132,6 +162,8 @@ class Runner:
             return str(self._kubectl)
         if name == "helm" and self._helm is not None:
             return str(self._helm)
+        if name in self._tools:
+            return str(self._tools[name].path)
         raise InvalidInputError(f"{name} is not configured here; a command begins with kubectl.")
 
     async def _start(
@@ -139,13 +171,12 @@ class Runner:
         argvs: list[list[str]],
         *,
         folder: Path,
-        kubeconfig: str,
+        environment: Mapping[str, str],
         fds: tuple[int, ...],
         started: list[asyncio.subprocess.Process],
         output: "_Output",
     ) -> None:
         plain = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-        for_kubectl = plain | {"HOME": str(self._home), "KUBERC": "off", "KUBECONFIG": kubeconfig}
         with ExitStack() as ends:
             sink = await output.open(ends)
             source = asyncio.subprocess.DEVNULL
@@ -154,12 +185,12 @@ class Runner:
                 reading, writing = (-1, sink) if is_last else _pipe(ends)
                 try:
                     process = await asyncio.create_subprocess_exec(
-                        *_dying_with_us(argv),
+                        *dying_with_us(argv),
                         stdin=source,
                         stdout=writing,
                         stderr=sink,
                         cwd=folder,
-                        env=plain if place else for_kubectl,
+                        env=plain if place else {**plain, **environment},
                         pass_fds=() if place else fds,
                         start_new_session=True,
                     )
@@ -224,9 +255,9 @@ def _pipe(ends: ExitStack) -> tuple[int, int]:
     return reading, writing
 
 
-def _dying_with_us(argv: list[str]) -> list[str]:
-    """Where setpriv exists (Linux) the kernel kills the process when this service dies."""
-    return [str(_SETPRIV), "--pdeathsig", "KILL", "--", *argv] if _SETPRIV.is_file() else argv
+def _bounded(argv: list[str]) -> list[str]:
+    """Where prlimit exists (Linux) a filter that asks for too much fails, and nothing beside it."""
+    return [str(_PRLIMIT), *_LIMITS, *argv] if _PRLIMIT.is_file() else argv
 
 
 @contextmanager

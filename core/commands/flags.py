@@ -102,25 +102,32 @@ class _Reader:
         self.words = list(reversed(arguments))
         self.check = check
         self.verb = ""
+        self.early: list[str] = []
         self.flags: dict[str, list[str]] = {}
 
     def peek(self) -> str:
         return self.words[-1] if self.words else ""
 
     def verb_of(self) -> None:
-        """The verb, with subcommands; only joined or value-taking global flags may stand before or between."""
+        """The verb, with subcommands; only joined or value-taking global flags may stand before or between.
+
+        A joined flag of the verb's own (`--dry-run=client delete …`) is the verb's, whatever stands behind the verb.
+        """
         while True:
-            while self.peek().startswith("-") and (not self.verb or self._is_everywhere(self.peek())):
+            while self.peek().startswith("-") and (not self.verb or self._is_early(self.peek())):
                 self._leading()
             word = self.peek()
-            path = f"{self.verb} {word}".strip()
+            path = f"{self.verb} {word}" if self.verb else word
             path = self.table.aliases.get(path, path)
-            if not word or path not in self.table.verbs:
+            if not word or " " in word or path not in self.table.verbs:
                 return
             self.words.pop()
             self.verb = path
             if path not in self.table.groups:
                 return
+
+    def _is_early(self, word: str) -> bool:
+        return self._is_everywhere(word) or (word.startswith("--") and "=" in word)
 
     def _is_everywhere(self, word: str) -> bool:
         if word.startswith("--"):
@@ -130,8 +137,12 @@ class _Reader:
     def _leading(self) -> None:
         word = self.peek()
         if not self._is_everywhere(word) and not word.startswith(("--help", "-h")):
+            if self._is_early(word):
+                self.early.append(self.words.pop())
+                return
             raise Refused(
-                "R1b", f"Put flags after the verb; only global ones such as -n may stand before it: {word!r}."
+                "R1b",
+                f"Put flags after the verb; only global and joined ones (-n, --x=y) may stand before it: {word!r}.",
             )
         name = self._long_name(word[2:].partition("=")[0]) if word.startswith("--") else ""
         is_bare_bool = name and "=" not in word and self.table.of(self.verb, name) != "value"
@@ -202,6 +213,8 @@ def parse_invocation(program: str, arguments: tuple[str, ...], table: FlagTable,
     """
     reader = _Reader(program, table, arguments, check)
     reader.verb_of()
+    for word in reader.early:
+        reader.flag(word)
     rest: list[str] = []
     dash: int | None = None
     while reader.words:

@@ -42,6 +42,7 @@ _CHANGES = {
 def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
     """`arguments` are those after the program. Refused for DENY."""
     if arguments[:1] == ("help",):
+        parse_invocation("helm", arguments[1:], HELM, _refuse_identity)
         return Verdict(RiskLevel.LOW, "R10", "It only prints help.")
     invocation = parse_invocation("helm", arguments, HELM, _refuse_identity)
     verb = invocation.verb
@@ -52,6 +53,8 @@ def judge_helm(arguments: tuple[str, ...], namespace: str) -> Verdict:
     refuse_addresses(invocation)
     if verb in _UNVEILING:
         raise Refused("R4", f"helm {verb} would print Secrets and values; use helm status, or kubectl.")
+    if verb == "status" and (invocation.last("output") or "table") != "table":
+        raise Refused("R4", "helm status -o prints the whole release, Secrets and values included; leave -o out.")
     if verb in _READS:
         _check_read(invocation)
         verdict = Verdict(RiskLevel.LOW, "R10", "It only reads.")
@@ -96,20 +99,20 @@ def _refuse_identity(verb: str, name: str) -> None:
 
 
 def _check_read(invocation: Invocation) -> None:
+    """Of a line that runs without approval: it reads the workspace, and asks no other server than the cluster's."""
     refuse_foreign_files(invocation)
-    if invocation.verb in _CHARTS:
-        for word in invocation.words:
-            if is_address(word) or word.startswith("/") or ".." in word:
-                raise Refused("R4", f"{word!r}: only a chart of your own folder is read, by its relative name.")
-        if "repo" in invocation.flags:
-            raise Refused("R10", "--repo would fetch from an address; that is refused.")
+    for word in invocation.words if invocation.verb in _CHARTS | _CHANGES.keys() else ():
+        if is_address(word) or word.startswith("/") or ".." in word:
+            raise Refused("R4", f"{word!r}: only a chart of your own folder is read, by its relative name.")
+    if "repo" in invocation.flags:
+        raise Refused("R10", "--repo would fetch from an address; that is refused.")
     if invocation.any_on("dependency-update", "enable-dns"):
         raise Refused("R10", "It would ask other servers than the cluster's.")
 
 
 def _judge_change(invocation: Invocation, where: str) -> Verdict:
     if is_dry_run(invocation, HELM):
-        refuse_foreign_files(invocation)
+        _check_read(invocation)
         return Verdict(RiskLevel.LOW, "R9", "An effective dry run changes nothing.")
     reasons = Reasons()
     reasons.add(*_CHANGES[invocation.verb])

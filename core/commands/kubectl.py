@@ -31,6 +31,7 @@ def parse_kubectl(arguments: tuple[str, ...]) -> Invocation:
     if not arguments:
         raise Refused("R12", "kubectl needs a verb, such as get.")
     if arguments[0] in {"help", "options"}:
+        parse_invocation("kubectl", arguments[1:], KUBECTL, refuse_identity)
         return Invocation("kubectl", arguments[0], arguments[1:])
     found = parse_invocation("kubectl", arguments, KUBECTL, refuse_identity)
     is_leaf = found.verb in KUBECTL.verbs and found.verb not in KUBECTL.groups

@@ -7,7 +7,7 @@ from core.commands.grammar import Refused
 from core.commands.kinds import CLUSTER_KINDS, CUSTOM_KINDS, IDENTITY_KINDS
 from core.commands.kubectl_pods import judge_in_pod, judge_overrides
 from core.commands.local_files import Files, is_address, named_files
-from core.commands.manifests import UnreadableError, documents, field_reasons, judge_manifest
+from core.commands.manifests import UnreadableError, check_operations, documents, field_reasons, judge_manifest
 from core.commands.targets import Targets, check_names, has_selector, namespaces_of, targets_of, without_pairs
 from core.commands.verdicts import Reasons
 from core.redaction import MARK
@@ -228,20 +228,23 @@ def _patch(invocation: Invocation, reasons: Reasons, files: Files | None) -> Non
         reasons.add(HIGH, "R6", "A patch of a subresource is more than an ordinary change.")
     if invocation.is_on("force"):
         reasons.add(CRITICAL, "R8", "A forced patch.")
+    is_json = (invocation.last("type") or "").lower() == "json"
     for text in invocation.flags.get("patch", ()):
-        _judge_text(text.encode(), reasons, what="The patch")
+        _judge_text(text.encode(), reasons, what="The patch", is_json=is_json)
     for path in invocation.flags.get("patch-file", ()):
         content = files(path) if files is not None else None
         _refuse_marks(content)
         if content is None:
             reasons.add(HIGH, "R6", f"--patch-file {path!r} may hold anything: it was not read here.")
         else:
-            _judge_text(content, reasons, what="The patch file")
+            _judge_text(content, reasons, what="The patch file", is_json=is_json)
 
 
-def _judge_text(content: bytes, reasons: Reasons, *, what: str) -> None:
+def _judge_text(content: bytes, reasons: Reasons, *, what: str, is_json: bool) -> None:
     try:
         for one in documents(content):
+            if is_json:
+                check_operations(one)
             reasons.found += field_reasons(one)
     except UnreadableError as error:
         reasons.add(CRITICAL, "R8", f"{what} cannot be judged, {error}: it may hold the worst.")

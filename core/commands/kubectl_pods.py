@@ -36,6 +36,11 @@ _DESTRUCTIVE = frozenset(
         *("curl", "wget", "nc", "ncat", "socat", "ssh", "scp", "sftp", "ftp", "telnet"),
     }
 )
+_DEADLY_BEGINNINGS = (
+    *("mkfs", "mke2fs", "drop", "delete", "purge", "destroy", "wipe", "truncat", "decommission", "flush", "remove"),
+    *("reset", "stop", "shutdown"),
+)
+"""Of the pieces of a word, as in stop_app, pg_dropcluster, delete_queue or deleteall."""
 _INTERPRETERS = re.compile(
     r"(ba|da|a|z|k|c|fi)?sh|python[\d.]*|perl|ruby|node|php|lua|awk|gawk|busybox|env|eval|java|psql|mysql|mongo(sh)?"
     r"|redis-cli|sqlite3"
@@ -77,7 +82,9 @@ def _judge_inner(words: tuple[str, ...], reasons: Reasons) -> None:
         reasons.add(
             RiskLevel.CRITICAL, "R5", f"{program} in the pod may do anything: what it is told is not read here."
         )
-    elif parts & _DESTRUCTIVE or any(part.startswith(("mkfs", "mke2fs")) for part in parts):
+    elif parts & _DESTRUCTIVE or any(
+        piece.startswith(_DEADLY_BEGINNINGS) for part in parts for piece in re.split(r"[_-]", part)
+    ):
         reasons.add(RiskLevel.CRITICAL, "R5", "The command in the pod destroys or moves something.")
 
 

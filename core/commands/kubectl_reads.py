@@ -46,12 +46,17 @@ _TEMPLATES = ("jsonpath", "jsonpath-as-json", "custom-columns", "go-template", "
 _RAW = re.compile(
     r"/(livez|readyz|healthz|version|metrics|openapi|apis/metrics\.k8s\.io)(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9=&_-]*)?"
 )
+_SUBRESOURCES = frozenset({"", "status", "scale", "resize", "ephemeralcontainers", "approval", "finalize"})
+"""Parts of an object. Others are doors: kubectl takes any, and `proxy` is a request to a kubelet or an application."""
 _LEAST_VERBOSE_BODIES = 7
 _TOO_MUCH = {
     ("diff", "show-secrets"): ("R4", "--show-secrets would print Secrets' values."),
     ("config view", "raw"): ("R4", "config view --raw would print credentials."),
+    ("config view", "flatten"): ("R4", "config view --flatten prints credentials as --raw does."),
     ("set env", "resolve"): ("R4", "--resolve would print Secrets' values."),
 }
+TELLING = frozenset({"apply view-last-applied", "describe", "diff"})
+"""They print fields whatever the format: describe the token of an account, diff an annotation with all as applied."""
 _KUSTOMIZE_PLAIN = frozenset({"namespace", "request-timeout", "v"})
 _FOLDER_WORDS = re.compile(r"(\./)?[A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*/?")
 
@@ -72,7 +77,7 @@ def check_read(invocation: Invocation) -> None:
         raise Refused("R3", "cluster-info takes no further word but dump.")
     kinds = _kinds(invocation)
     if "Secret" in kinds and _looks_into_values(invocation):
-        raise Refused("R4", "Secrets are listed by name only; their values are nobody's to read here.")
+        raise Refused("R4", "Secrets are listed by name only (get); their values are nobody's to read here.")
 
 
 def _check_listing(invocation: Invocation) -> None:
@@ -87,10 +92,12 @@ def is_local(invocation: Invocation) -> bool:
 
 
 def check_output(invocation: Invocation) -> None:
-    """For every verb: formats that read local files, requests printed whole, flags that unveil values."""
+    """For every verb: formats that read local files, requests printed whole, flags that unveil values, doors."""
     for (verb, name), (rule, sentence) in _TOO_MUCH.items():
         if invocation.verb == verb and invocation.is_on(name):
             raise Refused(rule, sentence)
+    if invocation.verb != "auth can-i" and not _SUBRESOURCES.issuperset(invocation.flags.get("subresource", ())):
+        raise Refused("R5", "--subresource takes a part of an object, such as status or scale, no door to one.")
     if "vmodule" in invocation.flags or not all(level.isdigit() for level in invocation.flags.get("v", ())):
         raise Refused("R4", "Give one level of verbose output, -v=0 to -v=9.")
     if is_verbose(invocation) and not _names_its_kinds(invocation):
@@ -116,16 +123,16 @@ def _names_its_kinds(invocation: Invocation) -> bool:
 
 
 def prints_values(invocation: Invocation) -> bool:
-    """Whether the output shows more of an object than its name and columns."""
-    return (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
+    """Whether the output shows more of an object than its name and columns; a conflict of apply quotes both sides."""
+    told = (invocation.last("output") or "") not in _NAMES_ONLY or "template" in invocation.flags
+    is_quoting = invocation.verb == "apply" and "overwrite" in invocation.flags and not invocation.is_on("overwrite")
+    return told or invocation.verb in TELLING or is_quoting
 
 
 def _looks_into_values(invocation: Invocation) -> bool:
     """Prints fields, orders by them, or waits until one has a value: each tells what a field holds."""
-    if is_verbose(invocation) or invocation.verb == "apply view-last-applied":
+    if is_verbose(invocation) or invocation.verb in TELLING:
         return True
-    if invocation.verb == "describe":
-        return False
     return (
         prints_values(invocation)
         or not _HARMLESS_ORDER.issuperset(one.strip("{}") for one in invocation.flags.get("sort-by", ()))

@@ -6,7 +6,15 @@ from core.commands.kubectl import KUBECTL, parse_kubectl
 from core.commands.kubectl_aims import aim_of
 from core.commands.kubectl_changes import reach
 from core.commands.kubectl_effects import effects_of
-from core.commands.kubectl_reads import READS, check_output, check_read, is_local, is_verbose, prints_values
+from core.commands.kubectl_reads import (
+    READS,
+    TELLING,
+    check_output,
+    check_read,
+    is_local,
+    is_verbose,
+    prints_values,
+)
 from core.commands.local_files import Files, named_files, refuse_addresses, refuse_foreign_files
 from core.commands.manifests import UnreadableError, judge_manifest
 from core.commands.targets import namespace_of, namespaces_of, refuse_odd_namespaces
@@ -78,11 +86,12 @@ def _check_secrets(invocation: Invocation, kinds: set[str], *, has_files: bool) 
     """R4 for every verb: what is printed with -o yaml and the like is the live object, not the line's."""
     if not _shows_values(invocation) or is_local(invocation) or invocation.verb == "kustomize":
         return
+    instead = "name other objects" if invocation.verb in TELLING else "leave -o out"
     if "Secret" in kinds:
-        raise Refused("R4", "The output would show a Secret's values; leave -o out.")
+        raise Refused("R4", f"The output would show a Secret's values; {instead}.")
     if "unread" in kinds and has_files:
-        raise Refused("R4", "The output could show a Secret's values, since the file was not read; leave -o out.")
-    if "unknown" in kinds:
+        raise Refused("R4", f"The output could show a Secret's values, since the file was not read; {instead}.")
+    if "unknown" in kinds and invocation.verb not in TELLING:
         raise Refused("R4", "The output could show values of a kind this gate does not know; leave -o out.")
 
 
@@ -94,7 +103,7 @@ def _shows_values(invocation: Invocation) -> bool:
         return False
     if invocation.verb == "annotate" and invocation.is_on("list"):
         return True
-    return prints_values(invocation) or invocation.verb == "apply view-last-applied"
+    return prints_values(invocation)
 
 
 def _paths(invocation: Invocation) -> tuple[str, ...] | None:

@@ -150,6 +150,18 @@ def field_reasons(value: object) -> list[Reason]:
     return list(_walk(value))
 
 
+def check_operations(value: object) -> None:
+    """UnreadableError unless it is a JSON patch as RFC 6902 has it: anything else is understood by nobody the same."""
+    operations = value if isinstance(value, list) else [value]
+    for one in operations:
+        if (
+            value is one
+            or not isinstance(one, dict)
+            or not all(isinstance(one.get(key), str) for key in ("op", "path"))
+        ):
+            raise UnreadableError("it is no list of JSON patch operations")
+
+
 def _operation_reasons(operation: dict[str, Any]) -> Iterator[Reason]:
     nested: object = operation.get("value")
     for where in (operation.get("from"), operation.get("path")):

@@ -1,8 +1,10 @@
 """The verdict against the truth: the pinned kubectl runs each line, and the API server's audit log says what it sent.
 
-A line that is LOW must not have sent a changing request. A line above LOW that kubectl carried out must have.
+A line that is LOW must not have sent a changing request, nor printed a Secret's value or kubectl's own credential. A
+line above LOW that kubectl carried out must have changed something.
 """
 
+import base64
 import json
 import re
 import shutil
@@ -27,6 +29,8 @@ from tests.unit.core.commands import corpus_rows, rule_rows, test_gate
 
 SHOP = "shop"
 SECONDS_PER_LINE = 8
+TOKEN = "token-of-another-user"
+VALUE = base64.b64encode(b"what the Secret holds").decode()
 SUCCEEDING_AT_LEAST = 240
 CHANGING_AT_LEAST = 120
 """So many lines are to have done what they say, or the corpus proves little."""
@@ -37,6 +41,10 @@ MORE_LINES = """
 kubectl get pods --all_namespaces
 kubectl get pods -Aoname
 kubectl get all,secrets
+kubectl get secrets -o name
+kubectl get pod web-1 --subresource=status -o yaml
+kubectl config view -o yaml
+kubectl config view --minify -o jsonpath='{.users}'
 kubectl get deploy/web svc/web
 kubectl get pods -nshop -lapp=web
 kubectl describe deploy
@@ -153,6 +161,8 @@ class Audited:
     read_to: int = 0
     marks: int = 0
     is_dirty: bool = field(default=True)
+    shown: set[tuple[str, ...]] = field(default_factory=set)
+    """The lines that printed the Secret's value, or a credential of the kubeconfig."""
 
     def run(self, stages: tuple[tuple[str, ...], ...]) -> tuple[int | None, list[str]]:
         """kubectl's exit code, None where it had to be stopped, and the changing requests it sent."""
@@ -189,6 +199,8 @@ class Audited:
             timeout=SECONDS_PER_LINE,
             check=False,
         )
+        if any(one.encode() in done.stdout + done.stderr for one in (VALUE, TOKEN)):
+            self.shown.add(arguments)
         return done.returncode
 
     def _requests(self) -> list[str]:
@@ -227,7 +239,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Audited]:
     folder, base = tmp_path_factory.mktemp("folder"), tmp_path_factory.mktemp("baseline")
     with open_cluster_server(require(find_or_build), has_audit=True) as server:
         text = server.kubeconfig.read_text().replace("context:\n", f"context:\n    namespace: {SHOP}\n")
-        (server.folder / "shop.kubeconfig").write_text(text)
+        kubeconfig = yaml.safe_load(text)
+        kubeconfig["users"].append({"name": "another", "user": {"token": TOKEN}})
+        (server.folder / "shop.kubeconfig").write_text(yaml.safe_dump(kubeconfig))
         server.request("POST", "/api/v1/namespaces", {"metadata": {"name": SHOP}})
         _write_files(folder, base)
         yield Audited(server, folder, base / "all.yaml")
@@ -253,7 +267,7 @@ def _write_files(folder: Path, base: Path) -> None:
         _named("Pod", "web-2", spec=pod),
         _named("Service", "web", spec={"ports": [{"port": 80}], "selector": {"app": "web"}}),
         _named("ConfigMap", "web", data={"a": "b"}),
-        _named("Secret", "db", data={"a": "Yg=="}),
+        _named("Secret", "db", data={"a": VALUE}),
         _named("CronJob", "tick", "batch/v1", spec={"schedule": "0 0 1 1 *", "jobTemplate": {"spec": job}}),
     ]
     (base / "all.yaml").write_text(yaml.safe_dump_all(json.loads(json.dumps(everything))))
@@ -273,11 +287,12 @@ def judged_lines(*, is_low: bool) -> list[tuple[str, tuple[tuple[str, ...], ...]
 
 
 @pytest.mark.timeout(900)
-def test_no_line_that_is_low_sends_a_changing_request(audited: Audited):
+def test_no_line_that_is_low_sends_a_changing_request_or_prints_a_secret(audited: Audited):
     found = {line: audited.run(stages) for line, stages in judged_lines(is_low=True)}
 
     assert sum(1 for code, _ in found.values() if code == 0) >= SUCCEEDING_AT_LEAST
     assert {line: sent for line, (_, sent) in found.items() if sent} == {}
+    assert audited.shown == set()
 
 
 @pytest.mark.timeout(900)

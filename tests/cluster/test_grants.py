@@ -202,10 +202,16 @@ async def test_a_grant_to_undo_puts_an_earlier_revision_back_with_the_images_of_
             {"containers": [{"name": "web", "envFrom": [{"secretRef": {"name": "keys"}}]}]},
             {"containers": [{"name": "web", "livenessProbe": {"exec": {"command": ["sh"]}}}]},
             {"volumes": [{"name": "keys", "secret": {"secretName": "keys"}}]},
+            {"containers": [{"name": "web", "ports": [{"containerPort": 80, "hostPort": 80}]}]},
             {"serviceAccountName": "default-2"},
         ):
             told = await granted.patch(word, "web", json.dumps({"spec": {"template": {"spec": change}}}))
             assert "refused" in told, change
+        notes = {"container.apparmor.security.beta.kubernetes.io/web": "unconfined"}
+        told = await granted.patch(
+            word, "web", json.dumps({"spec": {"template": {"metadata": {"annotations": notes}}}})
+        )
+        assert "how containers are confined" in told, told
         told = await granted.kubectl("rollout", "undo", f"{word}/web", "--to-revision=1")
         assert told.startswith("ok"), told
 

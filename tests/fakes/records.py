@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from core.approval import Approval, ApprovalState
+from core.assessment import RiskAssessment
 from core.errors import LeaseLostError, ResolverError
 from core.execution import CommandRecord
+from core.findings import IncidentContext
 from core.history import Entry
-from core.overview import Overview
+from core.overview import Overview, Pause
 from core.permit import Permit
-from core.resolution import ApprovalId, Person, Resolution, ResolutionId, SnapshotId, State
+from core.resolution import ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
+from core.resources import Resource
 from core.snapshot import SnapshotEntry
 
 SNAPSHOT = SnapshotId("s-1")
@@ -22,7 +25,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 class MemoryRecords:
     """Commands, questions, snapshot entries and history as rows; `log` is the order in which they were written.
 
-    `at_work` are the permits of other resolutions, `time` is the database's clock.
+    `at_work` are the permits of other resolutions, `agents` how many of those work, `time` is the database's clock.
 
     `is_leased` false is a lease that was lost; `snapshot_error` is raised instead of storing a snapshot.
     """
@@ -34,6 +37,9 @@ class MemoryRecords:
     approvals: dict[str, Approval] = field(default_factory=dict)
     at_work: list[Permit] = field(default_factory=list)
     overviews: dict[str, Overview] = field(default_factory=dict)
+    contexts: dict[ResolutionId, IncidentContext] = field(default_factory=dict)
+    paused: Pause | None = None
+    agents: int = 0
     time: datetime = NOW
     is_leased: bool = True
     snapshot_error: ResolverError | None = None
@@ -47,6 +53,27 @@ class MemoryRecords:
 
     async def permits_at_work(self, besides: ResolutionId) -> tuple[Permit, ...]:
         return tuple(self.at_work)
+
+    async def pause(self) -> Pause | None:
+        return self.paused
+
+    async def agents_at_work(self, besides: ResolutionId) -> int:
+        return self.agents
+
+    async def context(self, resolution_id: ResolutionId) -> IncidentContext | None:
+        return self.contexts.get(resolution_id)
+
+    async def save_context(self, resolution_id: ResolutionId, context: IncidentContext) -> None:
+        self.contexts[resolution_id] = context
+
+    async def save_assessment(self, resolution_id: ResolutionId, assessment: RiskAssessment) -> None:
+        self.log.append(f"assessed as {assessment.level.value}")
+
+    async def failed_lately(self, request: Request, target: Resource | None) -> int:
+        return 0
+
+    async def add_approval(self, approval: Approval) -> None:
+        self.approvals[approval.id] = approval
 
     async def add_question(self, resolution: Resolution, approval: Approval) -> bool:
         if self.is_leased:

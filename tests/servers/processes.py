@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_SETPRIV = Path("/usr/bin/setpriv")
+from core.dying import dying_with_us
+
 _STOP_SECONDS = 5
 
 
@@ -20,10 +21,9 @@ def started(
     argv: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """The process, for as long as the block lasts: then SIGTERM, 5 s, SIGKILL. `environment` None means ours."""
-    dying_with_us = [str(_SETPRIV), "--pdeathsig", "KILL", "--"] if _SETPRIV.is_file() else []
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*dying_with_us, *argv],
+            dying_with_us(argv),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -115,6 +115,9 @@ def test_what_may_be_approved_of_pods_is_the_same_for_the_policy_and_for_those_w
 
     assert set(yaml.safe_load(told["podKeys"])) == writes.POD_KEYS | {"containers"}
     assert set(yaml.safe_load(told["containerKeys"])) == writes.CONTAINER_KEYS
+    asked = [one["expression"] for one in read("grant-values-policy")["spec"]["validations"]]
+    assert sum(f"startsWith('{writes.CONFINEMENT}')" in one for one in asked) == 1
+    assert sum("hostPort" in one for one in asked) == 1
 
 
 def matched(policy: str) -> set[tuple[str, str]]:
@@ -205,3 +208,9 @@ def test_no_ready_made_role_repeats_another_scales_below_high_or_deletes_more_th
         "batch",
         "policy",
     }
+
+
+@pytest.mark.parametrize("name", ["deployment", "issuer-deployment"])
+def test_no_service_sets_a_variable_that_is_spelt_like_a_setting(name: str):
+    """A Service called incident-resolver would set INCIDENT_RESOLVER_PORT to tcp://…"""
+    assert read(name)["spec"]["template"]["spec"]["enableServiceLinks"] is False

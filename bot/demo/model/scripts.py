@@ -16,6 +16,8 @@ _STOPPED = "A plan that people approved was run line by line by the service"
 _FAILING = re.compile(r"^(\S+)\s+\d+/\d+\s+(?!Running|Completed)(\S+)", re.MULTILINE)
 _UNREADY = re.compile(r"^(\S+)\s+0/\d+\s+Running", re.MULTILINE)
 _WARNING = re.compile(r"^\S+\s+Warning\s+(\S+)\s+(\S+)\s+(.+)$", re.MULTILINE)
+_REMINDER = re.compile(r"<system-reminder>.*?</system-reminder>", re.DOTALL)
+"""What the CLI itself adds to tool results; a model takes it for no part of them."""
 _ORDERED = re.compile(r"kubectl delete namespace [a-z0-9-]+")
 _LAST_WORDS = "The token budget is spent."
 _MOST_TARGETS = 3
@@ -320,7 +322,7 @@ def _results(body: Body) -> list[Result]:
         content = message.get("content")
         if message.get("role") == "user" and isinstance(content, list):
             found += [
-                Result(_texts(one.get("content")), bool(one.get("is_error")))
+                Result(_REMINDER.sub("", _texts(one.get("content"))), bool(one.get("is_error")))
                 for one in content
                 if one.get("type") == "tool_result"
             ]

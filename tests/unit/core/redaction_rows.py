@@ -191,8 +191,31 @@ NAMED = [
             f"//registry.example/:_authToken={WORD}",
         ),
         f"_auth={b64('u:' + WORD)}\n{WORD[:0]}",
+        *(f"--password '{WORD}'", f'--token "{WORD} x"', f"    Args:\n      --token\n      {WORD}\n    State: x\n"),
+        *(f"password: long\n  and {WORD}\nuser: x\n", f"password: 'it''s {WORD}'", f"PASSWORD=abc;{WORD}"),
+        f"jdbc:oracle:thin:scott/{WORD}@db:1521:x",
     )
 ]
+DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+DESCRIBED = f"""Containers:
+  secret-keeper:
+    Container ID:  containerd://{DIGEST}
+    Image:         r.example/shop/secret-keeper:1.4.2
+    Image ID:      r.example/shop/secret-keeper@sha256:{DIGEST}
+    Port:          <none>
+"""
+NAMED_LIKE_SECRETS = [
+    *(DESCRIBED, '{"name":"secret-keeper","image":"r.example/secret-keeper:main-1a2b3c"}', "image: token-cache:1.4.2"),
+    *(
+        f"kubectl set image deploy/secret-keeper secret-keeper={image}"
+        for image in ("r.example/secret-keeper:1.4.3", "nginx:1.4.3", f"r.example/x@sha256:{DIGEST}")
+    ),
+    *("token-refresher: 3 replicas", "token-refresher-7d4b9c6f5d-abcde: CrashLoopBackOff", "secrets-operator: ready"),
+    *("Image pull secrets:  regcred", "Mountable secrets:   db", "Data\n====\npassword:  12 bytes\n"),
+    'MountVolume.SetUp failed for volume "db-secret" : secret "db" not found',
+    "--authorization-mode=Node,RBAC",
+]
+"""Of objects whose names say "secret", what people need to read."""
 KEPT = [
     "image: r/x@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     *(

@@ -141,6 +141,15 @@ def test_where_nobody_is_set_nobody_may_and_everybody_is_told_how():
     assert ENGINE.why_nobody() is None
 
 
+def test_an_approver_that_names_nobody_is_told():
+    known = ("U1", "W01AB", "S0ONCALL01", "slack:T1/U1", "channel")
+    assert ApprovalEngine(approvers=known).why_not_these() is None
+
+    told = ApprovalEngine(approvers=("U1", "bob"), policy=Policy(approvers=("@ada", "u1"))).why_not_these()
+
+    assert told.startswith("Nobody may approve by the name of 'bob', '@ada', 'u1': approvers are Slack ids")
+
+
 @given(st.lists(st.text(max_size=8), max_size=4).map(tuple))
 def test_no_list_of_approvers_lets_a_guest_in(approvers):
     with pytest.raises(NotAllowedError):

@@ -47,13 +47,23 @@ def test_what_the_server_derives_is_no_difference():
     assert diffs.diff(WEB, before, after) == ""
 
 
-def test_a_restart_shows_the_same_whenever_it_is_asked():
-    def restarted(at):
-        return manifest(WEB, template={"metadata": {"annotations": {diffs.RESTARTED: at}}})
+def restarted(at):
+    return manifest(WEB, template={"metadata": {"annotations": {diffs.RESTARTED: at}}})
 
-    first = diffs.diff(WEB, manifest(WEB, template={}), restarted("2026-01-01T00:00:00Z"))
-    assert first == diffs.diff(WEB, manifest(WEB, template={}), restarted("2026-01-02T00:00:00Z"))
-    assert "(the time it runs)" in first
+
+def test_a_restart_to_come_is_shown_without_its_time_also_where_there_was_one_before():
+    first = diffs.diff(WEB, manifest(WEB, template={}), restarted(diffs.RUN_TIME))
+    again = diffs.diff(WEB, restarted("2026-01-02T00:00:00Z"), restarted(diffs.RUN_TIME))
+
+    assert first.endswith("+ (the time it runs)")
+    assert again.endswith('"2026-01-02T00:00:00Z" → (the time it runs)')
+
+
+def test_the_time_of_an_earlier_restart_is_a_value_like_others():
+    before, after = restarted("2026-01-02T00:00:00Z"), restarted("2026-01-01T00:00:00Z")
+
+    assert diffs.diff(WEB, before, before) == ""
+    assert diffs.diff(WEB, before, after).endswith('"2026-01-02T00:00:00Z" → "2026-01-01T00:00:00Z"')
 
 
 def test_of_a_secret_no_value_is_shown_and_two_values_still_differ():

@@ -46,6 +46,16 @@ async def test_each_change_is_shown_and_none_is_made(line, shown):
     assert at.ran == []
 
 
+async def test_a_workload_that_was_restarted_before_can_be_restarted_again():
+    at = cluster()
+    template = at.objects[WEB]["spec"]["template"]
+    template["metadata"] = {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-02-01T00:00:00Z"}}
+
+    found = await preview("kubectl rollout restart deploy/web", at)
+
+    assert '"2026-02-01T00:00:00Z" → (the time it runs)' in found.diff
+
+
 async def test_an_undo_shows_the_template_of_the_revision_before():
     at = cluster()
     for number, image in ((1, "a:2"), (2, "a:3")):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.redaction import MARK, redact
-from tests.unit.core.redaction_rows import BLOCKS, KEPT, NAMED, TOKENS
+from tests.unit.core.redaction_rows import BLOCKS, KEPT, NAMED, NAMED_LIKE_SECRETS, TOKENS
 
 PRIVATE_KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\nabc\n-----END RSA PRIVATE KEY-----"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
@@ -70,7 +70,7 @@ def test_no_part_of_a_secret_survives(text, part):
     assert part not in redact(f"before\n{text}\nafter: it\n")
 
 
-@pytest.mark.parametrize("text", KEPT)
+@pytest.mark.parametrize("text", [*KEPT, *NAMED_LIKE_SECRETS])
 def test_what_only_speaks_of_secrets_stays(text):
     assert redact(text) == text
 
@@ -150,6 +150,7 @@ HOSTILE = (
         "$5$",
     ),
     *('\\"token\\":\\"', "secrets:\n- x\n", "<token>", "\x1b", "Q", "token \t", "x="),
+    *("--token '", "--token\n x\n", "token: a\n b\n", "token: 'a''", "jdbc:oracle:thin:a/", "a/b-token:"),
 )
 
 

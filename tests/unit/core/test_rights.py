@@ -290,6 +290,23 @@ def test_a_line_that_changes_nothing_and_one_whose_object_is_none_of_its_targets
         held_line(line(PATCH, WEB), touched())
 
 
+def service(**port: int) -> dict:
+    spec = {"type": "NodePort" if port else "ClusterIP", "ports": [{"port": 80} | port]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}
+
+
+def test_a_node_port_that_the_api_server_would_pick_is_to_be_named():
+    web = Resource("Service", "web", "shop", "v1", "uid-web")
+    text = 'kubectl patch svc web -p \'{"spec":{"type":"NodePort","ports":[{"port":80PORT}]}}\''
+    change = [Touched(web, service(), service(nodePort=30777))]
+
+    with pytest.raises(NotAllowedError, match="write each as nodePort"):
+        held_line(line(text.replace("PORT", ""), web), change)
+
+    named = held_line(line(text.replace("PORT", ',"nodePort":30777'), web), change)
+    assert '"nodePort":30777' in named.writes[0].value
+
+
 def test_workloads_and_services_are_not_made():
     web = Resource("Service", "web", "shop", "v1")
     made = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"type": "ClusterIP"}}

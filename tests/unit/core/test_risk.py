@@ -76,7 +76,7 @@ def affected(*workloads):
 @pytest.mark.parametrize(
     ("context", "level", "words"),
     [
-        (affected(examples.workload("db", is_stateful=True)), HIGH, "Deployment shop/db is stateful (3 replicas"),
+        (affected(examples.workload("db", is_stateful=True)), HIGH, "Deployment shop/db is stateful (3 replica(s)"),
         (affected(examples.workload(desired=1)), MEDIUM, "single replica: 1 of 1"),
         (affected(examples.workload(disruptions_allowed=0)), HIGH, "allows 0 more disruptions"),
         (affected(examples.workload(hpa_range=(2, 5))), MEDIUM, "between 2 and 5 replicas"),

@@ -44,7 +44,8 @@ def test_the_sealed_folder_holds_exactly_what_was_judged_and_goes_away():
 async def test_a_line_that_names_a_file_runs_with_the_judged_bytes_and_not_in_the_workspace():
     at = bench()
     seen = []
-    at.toolbox.gate = lambda line: judge(line, "shop", files=lambda name: b"kind: List\nitems: []\n")
+    given = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\n"
+    at.toolbox.gate = lambda line: judge(line, "shop", files=lambda name: given)
 
     async def run(stages, *, folder, **_):
         seen.append((folder, (folder / "x.yaml").read_bytes()))
@@ -55,7 +56,7 @@ async def test_a_line_that_names_a_file_runs_with_the_judged_bytes_and_not_in_th
         await at.toolbox.bash("kubectl diff -f x.yaml")
 
     (folder, content) = seen[0]
-    assert content == b"kind: List\nitems: []\n"
+    assert content == given
     assert folder != at.toolbox.folder
 
 

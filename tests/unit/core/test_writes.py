@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from core.errors import NotAllowedError
 from core.resources import Resource
 from core.snapshot import Touched
-from core.writes import LONGEST, policy_text, writes_of
+from core.writes import CONFINEMENT, LONGEST, policy_text, writes_of
 
 WEB = Resource("Deployment", "web", "shop", "apps/v1", "uid-web")
 SETTINGS = Resource("ConfigMap", "web", "shop", "v1", "uid-settings")
@@ -128,6 +128,11 @@ def test_a_count_that_the_api_server_keeps_itself_is_no_write():
         (
             changed("spec", "template", "metadata", "annotations", to={"kubectl.kubernetes.io/restartedAt": "now"}),
             "kubectl rollout restart",
+        ),
+        (changed(*CONTAINER, "ports", to=[{"containerPort": 80, "hostPort": 80}]), "opens a port of the node"),
+        (
+            changed("spec", "template", "metadata", "annotations", to={f"{CONFINEMENT}app": "unconfined"}),
+            "how a container of .* is confined",
         ),
         (deployment() | {"apiVersion": "apps/v1beta1"}, "held as apps/v1"),
         (None, "not told by a dry run"),

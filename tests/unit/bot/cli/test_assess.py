@@ -47,6 +47,7 @@ def test_a_stream_is_answered_in_order():
         (b'{"id": 1e999, "command": "kubectl get pods"}', None),
         (b'{"id": 1, "command": "kubectl get p\xff\xfeods"}', None),
         (b"null", None),
+        (b'{"id": 1, "command": "kubectl delete ns x", "command": "kubectl get pods"}', None),
         (b'{"id": 7}', 7),
         (b'{"id": "x", "command": 3}', "x"),
     ],

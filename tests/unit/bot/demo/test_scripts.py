@@ -193,3 +193,9 @@ def proposal(prompt: str, answers: dict[str, str]) -> list[str]:
 )
 def test_a_planning_agent_looks_first_and_proposes_what_may_be_done(action, rules, lines):
     assert proposal(conversation(action, *rules), {"get pods": LISTING}) == lines
+
+
+def test_what_the_cli_adds_to_a_result_is_not_taken_for_the_last_line_of_a_log():
+    log = "ERROR cache is full\n\n<system-reminder>\nKeep a list of tasks.\n</system-reminder>"
+    _, told = play(conversation(ActionType.INVESTIGATION), {"get pods": LISTING, "logs": log})
+    assert "Its last line: ERROR cache is full I would look there first." in told

@@ -16,7 +16,9 @@ LOW R3 kubectl get deploy/web --subresource=scale -o yaml
 LOW R3 kubectl get -f web.yaml
 LOW R3 kubectl get -f web.yaml -o yaml
 LOW R3 kubectl describe -f web.yaml
-LOW R3 kubectl describe secret db
+DENY R4 kubectl describe secret db
+DENY R4 kubectl describe cm/web secret/db
+LOW R3 kubectl describe sa web
 LOW R3 kubectl cluster-info dump
 LOW R3 kubectl top pod --sort-by=cpu
 LOW R3 kubectl explain deployment.spec --recursive
@@ -99,6 +101,13 @@ DENY R5 kubectl debug nodes/n-1
 DENY R5 kubectl debug -it web-1 --image=busybox
 DENY R5 kubectl cp web-1:/etc/passwd out
 DENY R5 kubectl cp shop/web-1:/tmp/x ./x
+DENY R5 kubectl get pod web-1 --subresource=proxy
+DENY R5 kubectl get node n-1 --subresource proxy -o json
+DENY R5 kubectl get pod web-1 --subresource=status --subresource=exec
+DENY R5 kubectl patch svc web --subresource=proxy -p '{}'
+DENY R5 kubectl replace --subresource=token -f web.yaml
+LOW R3 kubectl auth can-i get pods --subresource=proxy
+LOW R3 kubectl get pod web-1 --subresource=resize
 HIGH R5 kubectl exec web-1 -- ls /
 HIGH R5 kubectl exec deploy/web -c web -- cat /etc/hosts
 HIGH R5 kubectl exec web-1 --dry-run=client -- ls
@@ -109,6 +118,10 @@ HIGH R5 kubectl run x --image=busybox
 CRITICAL R5 kubectl exec web-1 -- rm -rf /data
 CRITICAL R5 kubectl exec web-1 -- sh -c 'rm -rf /data'
 CRITICAL R5 kubectl exec web-1 -- kill 1
+CRITICAL R5 kubectl exec mq-0 -- rabbitmqctl stop_app
+CRITICAL R5 kubectl exec mq-0 -- rabbitmqctl delete_queue orders
+CRITICAL R5 kubectl exec db-0 -- pg_dropcluster 16 main
+CRITICAL R5 kubectl exec zk-0 -- zkCli.sh deleteall /orders
 CRITICAL R8 kubectl run x --image=busybox --privileged
 CRITICAL R8 kubectl run x --image=b --overrides='{"spec":{"hostNetwork":true}}'
 CRITICAL R8 kubectl debug web-1 --image=b --profile=sysadmin
@@ -227,6 +240,11 @@ CRITICAL R8 kubectl patch deploy web --type=json -p \
 CRITICAL R8 kubectl patch deploy web --type=json -p \
 '[{"op":"add","path":"/spec/template/spec/containers/0/securityContext","value":{"privileged":true}}]'
 CRITICAL R8 kubectl patch deploy web -p '{{{'
+CRITICAL R8 kubectl patch pvc data --type=json -p '{"op":"remove","path":"/metadata/annotations"}'
+CRITICAL R8 kubectl patch pvc data --type=JSON -p '[{"Op":"remove","Path":"/metadata/annotations"}]'
+CRITICAL R8 kubectl patch pvc data --type=json -p '[{"op":"remove","path":"/metadata/annotations"},{}]'
+CRITICAL R8 kubectl patch pvc data --type=json -p '[{"op":"remove"}]'
+MEDIUM R6 kubectl patch pvc data --type=json -p '[{"op":"remove","path":"/metadata/annotations/a"}]'
 CRITICAL R8 kubectl patch ns shop -p '{}'
 CRITICAL R8 kubectl drain n-1
 CRITICAL R8 kubectl drain n-1 --ignore-daemonsets --force
@@ -362,12 +380,53 @@ DENY R11 aws s3 ls
 DENY R11 terraform apply
 DENY R11 curl http://127.0.0.1
 DENY R11 wget http://127.0.0.1
+# flags before the verb, and between its words
+LOW R9 kubectl --dry-run=client delete ns prod
+LOW R9 kubectl --dry_run=server -n shop delete deploy web
+LOW R9 kubectl create --dry-run=client --image=b deployment web
+LOW R9 kubectl --dry-run=none delete ns prod --dry-run=server
+CRITICAL R8 kubectl --dry-run=none delete ns prod
+CRITICAL R8 kubectl --dry-run=client delete ns prod --dry-run=none
+CRITICAL R8 kubectl --all=true delete pods
+CRITICAL R8 kubectl create --dry-run=none namespace prod
+MEDIUM R6 kubectl rollout --dry-run=client restart deploy/web
+MEDIUM R6 kubectl --dry-run=client rollout restart deploy/web
+HIGH R7 kubectl --replicas=3 scale deploy/web
+DENY R2 kubectl --dry-run=client --as=x delete ns prod
+DENY R12 kubectl --nosuch=x get pods
+DENY R12 kubectl --dry-run=client
+DENY R12 kubectl --replicas=3 get pods
+DENY R1b kubectl --dry-run delete ns prod
+DENY R1b kubectl --all delete pods
+DENY R1b kubectl -- get pods
+DENY R4 kubectl --output=yaml get secrets
+DENY R5 kubectl --stdin=true exec web-1 -- sh
+LOW R9 helm --dry-run=true uninstall web
+LOW R9 helm --dry-run=client upgrade web ./c
+CRITICAL R8 helm --dry-run=false uninstall web
 # R12, R13: plugins, unknown verbs, client state
 DENY R12 kubectl status web
 DENY R12 kubectl foo --help
 DENY R12 kubectl create foo x
 DENY R12 kubectl set foo deploy/web
 DENY R12 kubectl ns shop
+DENY R12 kubectl ' get' pods
+DENY R12 kubectl 'rollout restart' deploy/web
+DENY R12 kubectl create 'deployment ' x --image=y
+DENY R2 kubectl help get --as=x
+DENY R2 kubectl help -shttps://x
+DENY R2 kubectl options --kubeconfig=x
+DENY R4 helm install x oci://example.com/c --dry-run
+DENY R4 helm upgrade x https://example.com/told.tgz --dry-run=client
+DENY R10 helm upgrade x c --repo=https://example.com --dry-run
+DENY R10 helm upgrade x ./c --dependency-update --dry-run
+LOW R9 helm upgrade x charts/c --dry-run
+DENY R4 helm status web -o json
+DENY R4 helm status web --output=yaml
+LOW R10 helm status web -o table
+DENY R2 helm help list --kube-context=x
+LOW R3 kubectl help rollout undo
+LOW R10 helm help list
 DENY R13 kubectl config use-context x
 DENY R13 kubectl config use x
 DENY R2 kubectl config set-credentials x --username=y

@@ -100,6 +100,7 @@ def test_an_unread_file_is_high_and_its_output_is_denied():
     assert judge("kubectl apply -f other.yaml", "shop", files={}.get).verdict == "HIGH"
     assert judge("kubectl apply -f other.yaml --dry-run=server", "shop", files={}.get).verdict == "LOW"
     assert judge("kubectl apply -f other.yaml --dry-run=server -o yaml", "shop", files={}.get).rule == "R4"
+    assert judge("kubectl diff -f other.yaml", "shop", files={}.get).rule == "R4"
 
 
 def test_a_files_secret_is_not_printed_whatever_the_verb():
@@ -107,6 +108,11 @@ def test_a_files_secret_is_not_printed_whatever_the_verb():
         "get -f web.yaml -o yaml",
         "apply -f web.yaml --dry-run=server -o json",
         "replace -f web.yaml -o yaml",
+        "diff -f web.yaml",
+        "diff --server-side -f web.yaml --show-secrets=false",
+        "describe -f web.yaml",
+        "apply view-last-applied -f web.yaml",
+        "apply -f web.yaml --dry-run=client --overwrite=false",
     ):
         assert of(f"kubectl {line}", SECRET).rule == "R4"
         assert not of(f"kubectl {line}", WEB).is_denied
