@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from bot.configured import approval_engine, load_policy_file, make_data_folder, snapshot_key
 from bot.settings import Settings
-from core.errors import InvalidInputError
+from core.errors import InvalidInputError, UnavailableError
 from core.intake import Intake
 from storage import schema
 from storage.api_keys import ApiKeys
-from storage.database import open_engine, translated
+from storage.database import AWAY, open_engine, translated
 from storage.embedded import open_embedded
 from storage.snapshots import Resealing
 from storage.store import PostgresStorage, open_storage
@@ -41,11 +41,25 @@ async def open_database(settings: Settings) -> AsyncIterator[str]:
         yield url
 
 
+@asynccontextmanager
+async def _first_asked(settings: Settings) -> AsyncIterator[None]:
+    """At a start nobody waits for a database that is away: the error says where to look."""
+    try:
+        async with translated():
+            yield
+    except UnavailableError as error:
+        if str(error) != AWAY:
+            raise
+        where = "Is it up, and reachable from here as DATABASE_URL says (host, port, sslmode)?"
+        where = where if settings.database_url else f"Its log is {settings.data}/postgresql/server.log."
+        raise UnavailableError(f"{AWAY} {where}") from error
+
+
 async def upgrade_tables(settings: Settings, url: str) -> None:
     """At start the tables are brought up to date, unless another login owns them: then their version is checked."""
     engine = open_engine(url)
     try:
-        async with translated():
+        async with _first_asked(settings):
             if settings.database_url is None or settings.database_migration_url is None:
                 await schema.upgrade(engine)
             elif not await schema.is_current(engine):
@@ -95,7 +109,7 @@ async def tables_version(settings: Settings, *, may_upgrade: bool) -> str | None
     async with open_database(settings) as url:
         engine = open_engine(url)
         try:
-            async with translated():
+            async with _first_asked(settings):
                 found = await schema.current(engine)
                 if not await schema.is_current(engine) and may_upgrade:
                     await schema.upgrade(engine)

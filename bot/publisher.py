@@ -71,9 +71,11 @@ class Publisher:
             await self._failed(SendFailedError(str(error), slot))
 
     async def _failed(self, error: SendFailedError) -> None:
+        is_told = error.is_lasting and self.problem == str(error)
         self.problem = str(error)
         seconds = LONG_RETRY_SECONDS if error.is_lasting else RETRY_SECONDS
-        log.warning("card_failed", resolution_id=error.slot.resolution_id, error=str(error), retry_seconds=seconds)
+        tell = log.debug if is_told else log.warning
+        tell("card_failed", resolution_id=error.slot.resolution_id, error=str(error), retry_seconds=seconds)
         try:
             await self.cards.card_failed(error.slot, retry_in_seconds=seconds)
         except UnavailableError as later:

@@ -13,7 +13,7 @@ from core.findings import IncidentContext
 from core.gathering import Gathering
 from core.grants import taken_away
 from core.history import Entry, Happened
-from core.moving import fail, held
+from core.moving import fail, held, told_why
 from core.permit import Permit
 from core.plan import shown_line
 from core.plan_execution import PlanRunner
@@ -182,7 +182,7 @@ class Flow:
         if asked is None:
             raise LeaseLostError("Another worker holds this resolution now.")
         by, reason = asked
-        await self._interrupted(resolution, by=by, reason=reason, opening=f"Interrupted by {by.name}.")
+        await self._interrupted(resolution, by=by, reason=reason, opening=told_why(f"Interrupted by {by.name}", reason))
 
     async def _take_over(self, resolution: Resolution) -> None:
         """A row found executing has no living owner: never run it again, say what was and was not done."""
@@ -199,15 +199,14 @@ class Flow:
         overview = await self.store.overview(resolution.id)
         ran = [one for one in overview.commands if one.is_executed] if overview else []
         changes = overview.changes if overview else 0
-        told = f"{opening} {reason}".strip()
         plans = progress(overview, is_over=True) if overview is not None else ()
         if plans:
             planned = {shown_line(line.line) for one in plans for line in one.permit.lines}
             ran = [one for one in ran if one.line in planned]
-            told += "".join(f" {one.sentence}" for one in plans)
+            told = " ".join((opening, *(one.sentence for one in plans)))
         else:
             done = "; ".join(f"{one.line} ({_ending(one.exit_code, is_over=one.ended_at is not None)})" for one in ran)
-            told += f" What ran: {done}." if done else " No command had run."
+            told = f"{opening} What ran: {done}." if done else f"{opening} No command had run."
         told += questions.approved_in_vain(overview) if overview else ""
         made = "1 change" if changes == 1 else f"{changes} changes"
         told += f" {made} can be rolled back." if changes else " Nothing was changed."
@@ -241,7 +240,7 @@ class Flow:
         asked = await self.store.stop_asked(resolution.id)
         if asked is not None:
             by, reason = asked
-            opening = f"Interrupted by {by.name} during verification."
+            opening = told_why(f"Interrupted by {by.name} during verification", reason)
             await self._interrupted(resolution, by=by, reason=reason, opening=opening)
             return
         async with self.store.transaction() as tx:

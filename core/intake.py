@@ -11,6 +11,7 @@ from core.approval import Answer, Approval, ApprovalState, Subject
 from core.approvals import ApprovalEngine
 from core.errors import InvalidInputError, NotFoundError, StaleError
 from core.history import Entry, Happened
+from core.moving import told_why
 from core.overview import Overview, Pause
 from core.ports import Clock, HistoryFilter, Store, Transaction
 from core.redaction import redact
@@ -168,7 +169,7 @@ class Intake:
         if resolution.approval_id is not None:
             await tx.end_approval(resolution.approval_id, state=ApprovalState.CANCELLED, by=by, reason=reason)
         entry = Entry(Happened.CANCELLED, resolution.id, by, {"reason": reason})
-        summary = f"Cancelled by {by.name} before anything was run. {reason}".strip()
+        summary = told_why(f"Cancelled by {by.name} before anything was run", reason)
         if not await tx.move(resolution, to=State.CANCELLED, because=entry, summary=summary):
             raise StaleError("The resolution moved on while the interrupt was on its way; look at it again.")
 

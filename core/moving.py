@@ -22,3 +22,10 @@ async def fail(tx: Transaction, resolution: Resolution, sentence: str, *, has_ch
         entry = Entry(Happened.FAILED, resolution.id, None, facts)
         moved = await tx.move(resolution, to=State.FAILED, because=entry, summary=sentence)
     held(moved)
+
+
+def told_why(words: str, reason: str) -> str:
+    """`words` and the reason that a person gave, as one sentence that another may follow; none is no reason."""
+    if not reason:
+        return f"{words}."
+    return f"{words}: {reason}{'' if reason.endswith(('.', '!', '?', '…')) else '.'}"

@@ -26,6 +26,7 @@ _REFUSALS = {
     "them (DATABASE_MIGRATION_URL for `db upgrade`).",
 }
 """What a database answers for good, by SQLSTATE; the service still waits, since people mend it without a restart."""
+AWAY = "The database does not answer."
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PARAMETERS = frozenset({"host", "ssl"})
 _LIMITS = {
@@ -75,16 +76,16 @@ async def translated() -> AsyncIterator[None]:
     try:
         yield
     except _AWAY as error:
-        raise UnavailableError("The database does not answer.") from error
+        raise UnavailableError(AWAY) from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""
         if (refusal := _REFUSALS.get(state)) is not None:
             raise UnavailableError(refusal) from error
         if error.connection_invalidated or state.startswith(("08", "53", "57")) or state in {"55P03", "40P01"}:
-            raise UnavailableError("The database does not answer.") from error
+            raise UnavailableError(AWAY) from error
         raise
     except LOST as error:
-        raise UnavailableError("The database does not answer.") from error
+        raise UnavailableError(AWAY) from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from bot.administration import TABLES, tables_version, utc_now
 from bot.configured import approval_engine, load_policy_file, signing_key, snapshot_key
 from bot.identities import cluster_state
 from bot.settings import Settings, refuse_unknown_settings
-from bot.slack.connection import open_workspace
+from bot.slack.connection import Workspace, open_workspace, try_app_token, why_no_card
 from bot.slack.manifest import BOT_SCOPES
 from bot.wiring import open_sources
 from core.errors import ResolverError
@@ -120,14 +120,28 @@ async def _slack(settings: Settings) -> list[Finding]:
         told = [Finding("ok", f"workspace {workspace.team_id}, bot {workspace.bot_user_id}")]
         if workspace.scopes and (missing := sorted(BOT_SCOPES - workspace.scopes)):
             told.append(Finding("error", f"missing scopes: {', '.join(missing)}; add them and reinstall the app"))
-    mode = "Socket Mode" if settings.slack_app_token else "HTTP mode (/slack/events)"
-    if settings.slack_app_token is None and settings.slack_signing_secret is None:
-        told.append(Finding("error", "set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP mode)"))
-    elif settings.slack_channel is None:
-        told.append(Finding("warning", f"{mode}; SLACK_CHANNEL is not set: alerts by REST get no card"))
-    else:
-        told.append(Finding("ok", f"{mode}, cards go to {settings.slack_channel}"))
+        told.append(await _slack_mode(settings, workspace))
+        told.append(await _slack_channel(settings, workspace))
     return told
+
+
+async def _slack_mode(settings: Settings, workspace: Workspace) -> Finding:
+    if settings.slack_app_token is None:
+        if settings.slack_signing_secret is None:
+            return Finding("error", "set SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP mode)")
+        return Finding("ok", "HTTP mode (/slack/events)")
+    try:
+        await try_app_token(workspace, settings.slack_app_token.get_secret_value())
+    except ResolverError as error:
+        return Finding("error", str(error))
+    return Finding("ok", "Socket Mode")
+
+
+async def _slack_channel(settings: Settings, workspace: Workspace) -> Finding:
+    if settings.slack_channel is None:
+        return Finding("warning", "SLACK_CHANNEL is not set: alerts by REST get no card")
+    fault = await why_no_card(workspace, settings.slack_channel)
+    return Finding("error", fault) if fault else Finding("ok", f"cards go to {settings.slack_channel}")
 
 
 async def _model(settings: Settings) -> list[Finding]:

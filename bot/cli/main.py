@@ -12,6 +12,7 @@ from bot.cli.logs import configure_logs
 from bot.settings import forget_proxies, load_settings
 from core.errors import ResolverError, first_of
 
+MOST_PORT = 65_535
 RIGHTS = "view,request,approve,interrupt,rollback,act-for-others"
 
 
@@ -62,12 +63,19 @@ def _add_serving(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     one = commands.add_parser("demo", help="the whole product on this machine, without any account")
     one.add_argument("--headless", action="store_true", help="play the first incident by itself; exit 0 only if healed")
     one.add_argument("--json", action="store_true", help="print one line of addresses when ready, and nothing else")
-    one.add_argument("--port", type=int, default=8084, help="REST port (default 8084; 0 for any free one)")
-    one.add_argument("--slack-port", type=int, default=8085, help="port of the Slack page (default 8085; 0: any)")
+    one.add_argument("--port", type=_port, default=8084, help="REST port (default 8084; 0 for any free one)")
+    one.add_argument("--slack-port", type=_port, default=8085, help="port of the Slack page (default 8085; 0: any)")
     one.add_argument("--real-model", action="store_true", help="ANTHROPIC_API_KEY's model instead of the scripted one")
     one.add_argument("--real-slack", action="store_true", help="your workspace instead of the local page")
     one.add_argument("--kubeconfig", metavar="FILE", help="this cluster instead of the simulator")
     one.set_defaults(command=_demo)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= MOST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port: use 1 to {MOST_PORT}, or 0 for any free one")
+    return port
 
 
 def _add_administration(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -55,15 +55,39 @@ async def open_workspace(*, token: str, api_url: str) -> AsyncIterator[Workspace
         yield Workspace(client, str(told["team_id"]), str(told["user_id"]), scopes)
 
 
-@asynccontextmanager
-async def open_socket(app: AsyncApp, workspace: Workspace, *, app_token: str) -> AsyncIterator[AsyncSocketModeHandler]:
-    """Socket Mode, connected when this is entered; the token is tried once first, since a bad one retries for ever."""
+async def try_app_token(workspace: Workspace, app_token: str) -> None:
+    """InvalidInputError when Slack refuses it, UnavailableError when it does not answer. Opens nothing."""
     try:
         await workspace.client.apps_connections_open(app_token=app_token)
     except SlackApiError as error:
         raise _refusal(error, "SLACK_APP_TOKEN") from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UnavailableError("Slack does not answer to apps.connections.open.") from error
+
+
+async def why_no_card(workspace: Workspace, channel: str) -> str | None:
+    """Why nothing could be posted there, and what to do; None where it could."""
+    try:
+        found = (await workspace.client.conversations_info(channel=channel))["channel"]
+    except SlackApiError as error:
+        if error_code(error) == "channel_not_found":
+            return (
+                f"there is no channel {channel} that the app can see: check the id (not the name), invite the bot there"
+            )
+        return f"Slack answered {error_code(error)} about SLACK_CHANNEL {channel}"
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return f"Slack does not answer about SLACK_CHANNEL {channel}"
+    if found.get("is_archived"):
+        return f"the channel {channel} is archived: choose another for SLACK_CHANNEL"
+    if found.get("is_member") is False:
+        return f"the bot is not in the channel {channel}: /invite it there"
+    return None
+
+
+@asynccontextmanager
+async def open_socket(app: AsyncApp, workspace: Workspace, *, app_token: str) -> AsyncIterator[AsyncSocketModeHandler]:
+    """Socket Mode, connected when this is entered; the token is tried once first, since a bad one retries for ever."""
+    await try_app_token(workspace, app_token)
     handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_SECONDS, web_client=workspace.client)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

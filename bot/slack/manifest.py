@@ -15,7 +15,7 @@ BOT_SCOPES = frozenset(
         "users:read",
     }
 )
-"""Scopes by the Web API methods that are called: conversations.members and .history, users.info, chat.*, …"""
+"""Scopes by the Web API methods that are called: conversations.info, .members and .history, users.info, chat.*, …"""
 
 BOT_EVENTS = frozenset({"app_mention"})
 COMMANDS = frozenset({COMMAND})

@@ -163,7 +163,7 @@ def _other(recorded: RecordedEntry, who: str) -> str:
             findings = facts.get("findings")
             count = len(findings) if isinstance(findings, list) else 0
             kept = words.counted(count, "piece")
-            return f"🗂️ Kept {kept} of evidence of the failed state before anything is put back."
+            return f"🗂️ Kept {kept} of evidence of how it stands, before anything is put back."
         case other:
             return f"{escaped(other.value.replace('_', ' '), 40).capitalize()} by {who}.{_because(facts)}"
 

@@ -9,9 +9,11 @@ import hmac
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 import aiohttp
@@ -50,8 +52,47 @@ class Run:
     """The Messages API's newest status, 0 where it did not answer, for a sentence when the run fails."""
     problem: str | None = None
     """Why the newest call could not even be forwarded: ours, not the Messages API's."""
+    tokens_per_estimated: float = 1.0
+    """How many input tokens the model has counted at most for one that we had estimated; never less than one."""
+    most_counted: int = 0
+    """The most input tokens it has counted for one call, of those for which it counted more than we had estimated."""
     silent_since: float | None = None
     """By the loop's clock: when an answer that is still awaited was asked for, or last heard of."""
+    is_over: bool = False
+    """Set when the run may do no more: then no further call is forwarded, whatever its process still asks."""
+    open_calls: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the last of the open calls was settled."""
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One call of the run, or its count: until it is over, the run is not settled."""
+        self.open_calls += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self.open_calls -= 1
+            if not self.open_calls:
+                self.idle.set()
+
+    async def settled(self, *, seconds: float) -> None:
+        """Until no call is open any more, or for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.open_calls:
+                    await self.idle.wait()
+
+    def expected_input(self, body: bytes) -> int:
+        """Our estimate, but never less than what a model that counts otherwise has counted already."""
+        return max(ceil(estimated_input(body) * self.tokens_per_estimated), self.most_counted)
+
+    def learn(self, body: bytes, counted: int) -> None:
+        """Takes the model's count of the input of one call."""
+        estimated = estimated_input(body)
+        if counted > estimated:
+            self.tokens_per_estimated = max(self.tokens_per_estimated, counted / estimated)
+            self.most_counted = max(self.most_counted, counted)
 
 
 class Gateway:
@@ -93,6 +134,12 @@ class Gateway:
         run = self._known(request)
         if run is None:
             return _problem(HTTPStatus.UNAUTHORIZED, "authentication_error", "This run's token is not valid.")
+        if run.is_over:
+            return _problem(HTTPStatus.BAD_REQUEST, "invalid_request_error", "This run is over.")
+        with run.call():
+            return await self._message(request, run)
+
+    async def _message(self, request: web.Request, run: Run) -> web.StreamResponse:
         try:
             body = json.loads(await request.read())
         except (ValueError, RecursionError):
@@ -127,7 +174,7 @@ class Gateway:
         return self._budget.limits(run.token_limit, agent_tokens=run.agent_tokens, is_last_word=is_last_word)
 
     async def _reserve_once(self, run: Run, body: dict[str, Any], limits: Limits) -> tuple[Reservation, dict[str, Any]]:
-        needed = estimated_input(json.dumps(body).encode())
+        needed = run.expected_input(json.dumps(body).encode())
         room = await self._budget.room(run.resolution_id, limits=limits) - limits.reserve_tokens
         asked = body.get("max_tokens")
         answer = min(asked if isinstance(asked, int) else MOST_ANSWER, MOST_ANSWER, max(room - needed, 0))
@@ -163,7 +210,14 @@ class Gateway:
             return _problem(HTTPStatus.BAD_GATEWAY, "api_error", "The Messages API does not answer.")
         finally:
             tokens, cost = (meter.tokens, meter.cost_usd) if is_answered else (0, meter.cost_usd * 0)
-            await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost)
+            if is_answered:
+                run.learn(raw, meter.input_tokens)
+            # The process may be killed, and this handler cancelled, while the count is written.
+            await asyncio.shield(self._settle(run, reservation, tokens=tokens, cost_usd=cost))
+
+    async def _settle(self, run: Run, reservation: Reservation, *, tokens: int, cost_usd: Decimal) -> None:
+        with run.call():
+            await self._budget.settle(run.resolution_id, reservation, tokens=tokens, cost_usd=cost_usd)
 
 
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse, run: Run, meter: Meter) -> web.StreamResponse:

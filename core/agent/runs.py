@@ -35,6 +35,8 @@ from core.redaction import redact
 from core.wall_clock import WallClock
 
 SAME_RESULT_LIMIT = 3
+SETTLE_SECONDS = 1.0
+"""How long an outcome waits for the count of the last call, so that its figures are whole."""
 _FAILURES = {
     401: "The model key was refused (401): set ANTHROPIC_API_KEY to a valid key.",
     403: "The model key may not use this model (403): check the key and INCIDENT_RESOLVER_HAIKU_MODEL/SONNET_MODEL.",
@@ -54,6 +56,7 @@ _BROKEN = (
 class _Progress:
     """What one run has done so far. `over` is why it may do no more."""
 
+    run: Run
     over: str | None = None
     ending: str = "success"
     texts: list[str] = field(default_factory=list)
@@ -63,6 +66,7 @@ class _Progress:
     result: ResultMessage | None = None
 
     def stop(self, ending: str, why: str) -> None:
+        self.run.is_over = True
         if self.over is None:
             self.ending, self.over = ending, why
 
@@ -78,9 +82,9 @@ class ClaudeAgents:
         if not self._has_key:
             sentence = "No model key is set: set ANTHROPIC_API_KEY, then ask again."
             return Outcome(task.resolution_id, "failed", sentence)
-        progress = _Progress()
         clock = task.clock or WallClock(task.profile.wall_clock_seconds)
         run = Run(task.resolution_id, task.agent, task.token_limit, task.profile.model, task.agent_tokens)
+        progress = _Progress(run)
         with self._gateway.run(run):
             try:
                 async with clock.limit():
@@ -89,6 +93,7 @@ class ClaudeAgents:
                 progress.stop("timeout", f"Stopped after {clock.seconds:g} s{_silence(run)}.")
             except (ClaudeSDKError, OSError) as error:
                 progress.stop("failed", f"The agent's process ended unexpectedly ({type(error).__name__}).")
+            await run.settled(seconds=SETTLE_SECONDS)
         return _outcome(task, run, progress)
 
     async def _converse(

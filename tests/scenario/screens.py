@@ -19,14 +19,15 @@ from bot.slack.buttons import Signer
 from bot.slack.cards import Card, Rendering, resolution_card
 from bot.slack.questions import question_card
 from core.approval import Approval, ApprovalState, Subject
-from core.assessment import RiskAssessment
 from core.effects import Change
 from core.execution import CommandRecord
-from core.findings import Gap
+from core.findings import Gap, IncidentContext
 from core.overview import Overview, Pause
 from core.permit import Permit, PermitRule, PermittedLine, Precondition
+from core.policy.policy import DEFAULT_POLICY
 from core.resolution import ActionType, ApprovalId, Person, Request, Resolution, ResolutionId, SnapshotId, State
-from core.resources import Resource
+from core.resources import Resource, Workload
+from core.risk import assess
 from core.risk_levels import RiskLevel
 from core.usage import Usage
 from storage.embedded import open_embedded
@@ -38,10 +39,16 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "screens"
 NOW = datetime(2026, 3, 1, 3, 7, tzinfo=UTC)
 ADA = Person("slack:T1/U1", "ada")
 DEPLOYMENT = Resource("Deployment", "orders-api", "orders", "apps/v1")
+CONTEXT = IncidentContext(
+    gaps=(Gap("health", "The platform answered 503 to /api/v1/health/status/demo."),),
+    affected=(Workload(DEPLOYMENT, 2, 0),),
+    dependants=tuple(Resource("Deployment", name, "shop", "apps/v1") for name in ("cart", "checkout", "returns")),
+)
 SUMMARIES = {
     State.COMPLETED: "orders-api ran two replicas at its limit. I scaled it to four; all are ready.",
     State.FAILED: "Not healthy after the change: Deployment orders/orders-api: 2 of 4 replicas ready.",
-    State.INTERRUPTED: "Interrupted by ada. What ran: kubectl get pods -n orders (exit code 0). Nothing was changed.",
+    State.INTERRUPTED: "Interrupted by ada: wrong cluster. What ran: kubectl get pods -n orders (exit code 0); "
+    "kubectl scale deployment/orders-api --replicas=4 -n orders (exit code 0). 1 change can be rolled back.",
     State.REJECTED: "Rejected by ada: not during the sale",
     State.EXPIRED: "Nobody answered in time. Nothing was changed; it can be asked again.",
     State.CANCELLED: "Cancelled by ada before anything was run.",
@@ -93,8 +100,8 @@ def example(state: State) -> Overview:
     )
     lines = [
         ("kubectl get pods -n orders", "LOW", "R3", True, 0),
-        ("kubectl delete namespace orders", "DENY", "R1", False, None),
-        ("kubectl scale deployment/orders-api --replicas=4 -n orders", "HIGH", "R6", True, 0),
+        ("kubectl delete namespace orders", "CRITICAL", "R8", False, None),
+        ("kubectl scale deployment/orders-api --replicas=4 -n orders", "HIGH", "R7", True, 0),
     ]
     commands = tuple(
         CommandRecord(number, line, verdict, rule, "", ran, NOW, NOW if ran else None, code)
@@ -104,14 +111,8 @@ def example(state: State) -> Overview:
         resolution,
         Usage(9_009, Decimal("0.0100")) if has_run else Usage(),
         "production-eu",
-        RiskAssessment(
-            RiskLevel.HIGH,
-            ("Scaling is HIGH by itself", "Production-like namespace (orders)", "3 dependants in the graph"),
-            "Significant impact - 2 more replicas of 1 workload",
-            ("Create rollback snapshot", "Monitor health", "Watch the dependants"),
-            (DEPLOYMENT,),
-        ),
-        gaps=(Gap("platform", "The platform answered 503 to /api/v1/health/status/demo."),),
+        assess(request, CONTEXT, DEFAULT_POLICY),
+        gaps=CONTEXT.gaps,
         approvals=(approval,),
         commands=commands if has_run else (),
         changes=1 if has_run else 0,

@@ -164,9 +164,9 @@ async def test_interrupting_a_running_agent_waits_until_it_is_gone(play):
     answer = await asked(play)
     await play.post(f"{BASE}/approve/{answer['approval_id']}", {"approved_by": "demo", "decision": "approve"})
     await play.until_state(answer["resolution_id"], State.EXECUTING)
-    status, told = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}", {})
+    status, told = await play.post(f"{BASE}/interrupt/{answer['resolution_id']}", {"reason": "enough"})
     assert (status, told["status"]) == (200, "interrupted")
-    assert "Interrupted by demo" in told["message"]
+    assert told["message"].startswith("Interrupted by demo: enough. ")
 
 
 @pytest.mark.parametrize(

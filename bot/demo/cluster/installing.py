@@ -23,13 +23,19 @@ def install(objects: Objects, scenario: Scenario, *, now: datetime) -> None:
     ]
     for pod in pods[: scenario.corrupt]:
         pod["metadata"].setdefault("annotations", {})["simulator/corrupt"] = "true"
-    for pod in objects.of("Pod", scenario.namespace):
-        made = now - timedelta(minutes=9)
-        pod["metadata"]["creationTimestamp"] = made.strftime("%Y-%m-%dT%H:%M:%SZ")
     if scenario.name == "investigation":
         _slow_database(objects, scenario.namespace, now=now)
+    _age(objects, scenario.namespace, now=now)
     controllers.tick(objects, later)
     controllers.tick(objects, later)
+
+
+def _age(objects: Objects, namespace: str, *, now: datetime) -> None:
+    """A workload is as old as its pods, or older: they run since their last rollout."""
+    for minutes, kinds in ((9, ("Pod",)), (90, ("Deployment", "StatefulSet"))):
+        made = (now - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for one in (one for kind in kinds for one in objects.of(kind, namespace)):
+            one["metadata"]["creationTimestamp"] = made
 
 
 def _slow_database(objects: Objects, namespace: str, *, now: datetime) -> None:

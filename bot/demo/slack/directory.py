@@ -23,13 +23,15 @@ def auth_test(workspace: Workspace, _: Arguments) -> Json:
 def list_conversations(workspace: Workspace, given: Arguments) -> Json:
     kinds = given.text("types", "public_channel").split(",")
     channels = [
-        one.as_json() for one in workspace.channels.values() if ("im" if one.is_im else "public_channel") in kinds
+        one.as_json(seen_by=workspace.bot.id)
+        for one in workspace.channels.values()
+        if ("im" if one.is_im else "public_channel") in kinds
     ]
     return _page(channels, given, "channels")
 
 
 def conversation_info(workspace: Workspace, given: Arguments) -> Json:
-    return {"channel": workspace.channel(given.required("channel")).as_json()}
+    return {"channel": workspace.channel(given.required("channel")).as_json(seen_by=workspace.bot.id)}
 
 
 def conversation_members(workspace: Workspace, given: Arguments) -> Json:
@@ -40,12 +42,12 @@ def join_conversation(workspace: Workspace, given: Arguments) -> Json:
     channel = workspace.channel(given.required("channel"))
     if workspace.bot.id not in channel.members:
         channel.members.append(workspace.bot.id)
-    return {"channel": channel.as_json()}
+    return {"channel": channel.as_json(seen_by=workspace.bot.id)}
 
 
 def open_conversation(workspace: Workspace, given: Arguments) -> Json:
     users = [one.strip() for one in given.required("users").split(",")]
-    return {"channel": workspace.direct_channel(users).as_json()}
+    return {"channel": workspace.direct_channel(users).as_json(seen_by=workspace.bot.id)}
 
 
 def history(workspace: Workspace, given: Arguments) -> Json:

@@ -61,7 +61,8 @@ class Channel:
     members: list[str]
     is_im: bool = False
 
-    def as_json(self) -> Json:
+    def as_json(self, *, seen_by: str) -> Json:
+        """As the person or bot `seen_by` sees it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -69,7 +70,7 @@ class Channel:
             "is_im": self.is_im,
             "is_private": False,
             "is_archived": False,
-            "is_member": True,
+            "is_member": seen_by in self.members,
             "num_members": len(self.members),
             "topic": {"value": "", "creator": "", "last_set": 0},
             "purpose": {"value": "", "creator": "", "last_set": 0},

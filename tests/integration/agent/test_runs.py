@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
@@ -24,8 +25,9 @@ from core.commands.gate import judge
 from core.effects import Judged
 from core.errors import UnavailableError
 from core.execution import AgentProfile
-from core.ports import AgentTask, ToolAnswer
+from core.ports import AgentTask, Reservation, ToolAnswer
 from core.resolution import ActionType, ResolutionId
+from core.usage import Usage
 from core.wall_clock import WallClock
 from tests.fakes.ledger import MemoryLedger
 
@@ -222,12 +224,13 @@ async def test_an_api_that_is_not_there_is_told(tmp_path):
 
 async def test_the_same_result_three_times_is_a_loop(tmp_path):
     toolbox = RecordingToolbox()
-    async with agents(lambda body: bash("kubectl get pods")) as (runner, _):
+    async with agents(lambda body: bash("kubectl get pods")) as (runner, model):
         outcome = await runner.run(task(tmp_path), toolbox)
 
     assert outcome.ending == "failed"
     assert "same result 3 times" in outcome.output
     assert len(toolbox.lines) == 3
+    assert len(model.bodies) == 3
 
 
 async def test_the_same_failure_to_run_three_times_is_a_loop(tmp_path):
@@ -272,6 +275,39 @@ async def test_the_token_cap_holds_even_for_a_model_that_reports_nothing(tmp_pat
     assert "tokens are spent" in outcome.output
     assert "Last words." in outcome.output
     assert sum(tokens for tokens, _ in ledger.settled) <= 12_000
+
+
+async def test_a_model_that_counts_more_than_was_estimated_is_asked_no_more_than_fits_by_its_own_count(tmp_path):
+    ledger = MemoryLedger()
+    much = {"input_tokens": 30_000}
+    numbers = iter(range(100))
+
+    def script(body: Body) -> Turn:
+        return Turn("I look.", ((BASH, {"command": f"kubectl get pods web-{next(numbers)}"}),), usage=much)
+
+    async with agents(script, ledger=ledger) as (runner, model):
+        outcome = await runner.run(task(tmp_path), RecordingToolbox())
+
+    assert outcome.ending == "budget"
+    assert len(model.bodies) == 1
+    assert sum(tokens for tokens, _ in ledger.settled) <= 50_000
+
+
+class SlowLedger(MemoryLedger):
+    """Counts a call only a while after its answer has gone out."""
+
+    async def settle(self, reservation: Reservation, *, tokens: int, cost_usd: Decimal) -> Usage:
+        await asyncio.sleep(0.3)
+        return await super().settle(reservation, tokens=tokens, cost_usd=cost_usd)
+
+
+async def test_an_outcome_comes_after_the_count_of_its_last_call(tmp_path):
+    ledger = SlowLedger()
+    async with agents(turns(Turn("All is well.")), ledger=ledger) as (runner, _):
+        await runner.run(task(tmp_path), RecordingToolbox())
+
+        assert ledger.reserved == {}
+        assert len(ledger.settled) == 1
 
 
 async def test_without_a_key_nothing_is_started(tmp_path):

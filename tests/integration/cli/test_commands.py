@@ -83,6 +83,16 @@ async def test_the_headless_demo_heals_ignores_the_environment_and_leaves_nothin
     assert list(data.iterdir()) == []
 
 
+@pytest.mark.parametrize("flag", ["--port", "--slack-port"])
+@pytest.mark.parametrize("port", ["99999", "-1", "8o"])
+async def test_a_port_that_is_none_is_a_wrong_argument(flag, port):
+    code, out, err = await run("demo", "--json", f"{flag}={port}")
+
+    assert (code, out) == (2, "")
+    assert f"argument {flag}" in err
+    assert "Traceback" not in err
+
+
 async def test_the_demo_prints_one_line_of_addresses_and_ends_cleanly_on_interrupt():
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -120,7 +130,12 @@ async def test_the_demo_prints_one_line_of_addresses_and_ends_cleanly_on_interru
         (("dance",), {}, 2, "invalid choice"),
         (("--version",), {}, 0, "incident-resolver 0."),
         (("serve",), {"INCIDENT_RESOLVER_PORT": "99999"}, 1, "INCIDENT_RESOLVER_PORT"),
-        (("db", "status"), {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}, 1, "database does not answer"),
+        (
+            ("db", "status"),
+            {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"},
+            1,
+            "reachable from here as DATABASE_URL says",
+        ),
         (("db", "status"), {"DATABASE_URL": "mysql://x@127.0.0.1/x"}, 1, "postgresql://"),
         (("demo", "--kubeconfig", "/nowhere"), {}, 1, "there is no file"),
         (("demo", "--real-model", "--port", "0", "--slack-port", "0"), {}, 1, "ANTHROPIC_API_KEY"),
@@ -273,6 +288,31 @@ async def test_check_names_what_is_wrong_and_exits_with_one(database_url, data):
     assert "warning sources   root causes" in told
     assert "warning sources   graph" in told
     assert "INCIDENT_RESOLVER_APPROVERS" in told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({}, ["ok      slack     Socket Mode", "ok      slack     cards go to "]),
+        ({"SLACK_APP_TOKEN": "xapp-old"}, ["ERROR   slack     Slack refuses SLACK_APP_TOKEN (invalid_auth)"]),
+        ({"SLACK_CHANNEL": "C0NOWHERE"}, ["ERROR   slack     there is no channel C0NOWHERE", "invite the bot"]),
+        ({"SLACK_CHANNEL": "C0GENERAL1"}, ["ERROR   slack     the bot is not in the channel C0GENERAL1: /invite"]),
+    ],
+    ids=["nothing", "app token", "channel", "not invited"],
+)
+async def test_check_asks_slack_with_each_setting(database_url, data, wrong, told):
+    async with open_local_slack() as slack:
+        general = slack.workspace.channel("C0GENERAL1")
+        general.members.remove(slack.workspace.bot.id)
+        settings = {
+            "SLACK_API_URL": slack.api_url,
+            "SLACK_BOT_TOKEN": slack.bot_token,
+            "SLACK_APP_TOKEN": slack.app_token,
+            "SLACK_CHANNEL": slack.channel_id,
+        }
+        _, out, _ = await run("check", DATABASE_URL=database_url, INCIDENT_RESOLVER_DATA=str(data), **settings | wrong)
+
+    assert [one for one in told if one not in out] == []
 
 
 async def test_check_names_refused_cluster_credentials(database_url, data):

@@ -75,3 +75,22 @@ async def test_what_it_cannot_read_is_told_with_what_it_can(kubectl):
 )
 def test_an_image_is_there_if_its_tag_looks_like_a_release(image, wanted):
     assert is_there(image) is wanted
+
+
+async def test_no_workload_of_an_incident_is_younger_than_its_pods():
+    async with open_simulator() as simulator:
+        objects = simulator.objects
+        made = {
+            one["metadata"]["name"]: one["metadata"]["creationTimestamp"]
+            for kind in ("Deployment", "StatefulSet")
+            for one in objects.of(kind)
+        }
+        pods = list(objects.of("Pod"))
+
+    younger = [
+        pod["metadata"]["name"]
+        for pod in pods
+        if made[pod["metadata"]["labels"]["app"]] > pod["metadata"]["creationTimestamp"]
+    ]
+    assert len(pods) > 10
+    assert younger == []

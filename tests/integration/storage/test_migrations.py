@@ -210,4 +210,5 @@ async def test_the_command_says_that_a_database_does_not_answer(empty_url):
     done = await command("db", "status", DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
 
     assert done.returncode == 1
-    assert done.stderr == "incident-resolver: The database does not answer.\n"
+    assert done.stderr.startswith("incident-resolver: The database does not answer. Is it up, and reachable from here")
+    assert "DATABASE_URL" in done.stderr

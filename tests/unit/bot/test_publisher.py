@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from bot.publisher import GAP_SECONDS, LONG_RETRY_SECONDS, RETRY_SECONDS, Publisher, SendFailedError
 from core.card_slots import CardSlot
@@ -92,6 +93,21 @@ async def test_a_card_that_failed_keeps_how_far_it_came_and_is_tried_again(is_la
 
     assert cards.failed == [(come, seconds)]
     assert [slot.resolution_id for slot, _ in cards.sent] == ["r-2"]
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("is_lasting", "warnings"), [(False, 2), (True, 1)])
+async def test_what_lasts_is_logged_once_and_not_for_every_card_each_minute(is_lasting, warnings):
+    nowhere = {
+        str(one.resolution_id): SendFailedError("SLACK_CHANNEL is not set.", one, is_lasting=is_lasting)
+        for one in (FIRST, SECOND)
+    }
+    publisher = Publisher(MemoryCards([FIRST, SECOND]), ScriptedSender(nowhere), "me")
+
+    with capture_logs() as logged:
+        await run_for(publisher, 0.1)
+
+    assert len([one for one in logged if one["log_level"] == "warning"]) == warnings
 
 
 @pytest.mark.looptime

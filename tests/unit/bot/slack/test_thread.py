@@ -150,6 +150,11 @@ def test_an_end_without_words_of_its_own_says_the_resolutions():
         (Happened.INTERRUPT_ASKED, {"reason": "wrong one"}, "🛑 Ada asked to stop. Reason: wrong one"),
         (Happened.EXECUTION_ENDED, {"ending": "success"}, "🏁 The agent is done."),
         (Happened.PAUSED, {"reason": "moving"}, "Paused by Ada. Reason: moving"),
+        (
+            Happened.EVIDENCE_KEPT,
+            {"findings": [{}]},
+            "🗂️ Kept 1 piece of evidence of how it stands, before anything is put back.",
+        ),
     ],
 )
 def test_a_line_says_who_what_and_why(what, facts, told):
