@@ -1,5 +1,6 @@
 """What a plan shows is what a real API server then does, and what moved since stops it."""
 
+import copy
 from dataclasses import replace
 from functools import partial
 
@@ -129,9 +130,13 @@ async def test_what_is_shown_beforehand_is_what_happens(story, web, line):
 
 
 def _as_written(after, before):
-    """Without the revision, which the controller counts on in its own time."""
+    """Without the revision, which the controller counts on in its own time, and the moment of a restart."""
     if after is None or before is None:
         return after
+    after = copy.deepcopy(after)
+    pods = ((after.get("spec") or {}).get("template") or {}).get("metadata", {}).get("annotations") or {}
+    if diffs.RESTARTED in pods:
+        pods[diffs.RESTARTED] = diffs.RUN_TIME
     notes = dict(after["metadata"].get("annotations") or {})
     name = "deployment.kubernetes.io/revision"
     earlier = (before["metadata"].get("annotations") or {}).get(name)

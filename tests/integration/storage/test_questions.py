@@ -57,8 +57,13 @@ def answer(question: Approval, *, is_approval=True, digest=None) -> Answer:
     )
 
 
+async def put_by(questions: Questions) -> Approval:
+    """Asks without waiting for the answer."""
+    return await questions._put(replace(questions.permit, lines=(LINE,), highest_risk=RiskLevel.HIGH), why="")
+
+
 async def put(store, resolution) -> Approval:
-    return await asked_by(store, resolution)._put(LINE, level=RiskLevel.HIGH, why="")
+    return await put_by(asked_by(store, resolution))
 
 
 async def test_a_question_is_a_row_of_its_own_and_the_resolution_waits_without_moving(store):
@@ -185,7 +190,7 @@ async def test_a_question_that_nobody_answers_expires_and_says_so(store):
 async def test_however_long_policy_lets_a_question_wait_it_ends_before_the_agents_call_does(store):
     running = await executing(store)
 
-    question = await asked_by(store, running, seconds=604_800)._put(LINE, level=RiskLevel.HIGH, why="")
+    question = await put_by(asked_by(store, running, seconds=604_800))
 
     assert question.deadline - question.asked_at == timedelta(seconds=questions.LONGEST_WAIT_SECONDS)
 
@@ -232,7 +237,7 @@ async def test_an_object_that_is_at_work_elsewhere_is_not_asked_for(store):
     running = await executing(store)
 
     with pytest.raises(StaleError, match="Another resolution is at work"):
-        await asked_by(store, running)._put(LINE, level=RiskLevel.HIGH, why="")
+        await put_by(asked_by(store, running))
 
 
 async def test_of_two_questions_about_one_object_only_one_is_approved_until_its_run_has_ended(store):
