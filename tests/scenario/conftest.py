@@ -5,17 +5,20 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from bot import work
 from bot.demo.cluster.scenarios import SCENARIOS
 from bot.demo.play import Stage, Wanted, open_stage
 from core.overview import Overview
 from core.ports import HistoryFilter
 from core.resolution import ResolutionId, State
+from core.verification import Verifier
 from tests.postgres import SNAPSHOT_KEY
 
 
@@ -124,6 +127,12 @@ async def playing(
             yield Play(stage, http)
         finally:
             stop.set()
+
+
+@pytest.fixture(autouse=True)
+def soon_steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health is looked at again after half a second, not two: hundreds of runs end here, and few of them falter."""
+    monkeypatch.setattr(work, "Verifier", partial(Verifier, steady_seconds=0.5))
 
 
 @pytest.fixture
