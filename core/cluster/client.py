@@ -42,9 +42,8 @@ async def open_cluster(
     """One identity's cluster, for as long as the block lasts.
 
     `kubeconfig` None means the service account of the pod it runs in. `kubectl` is an absolute path
-    (`runner.kubectl_path`), `helm` one that undo may use, or None; `tools` are those
-    of rule R11 that are configured. InvalidInputError where the kubeconfig cannot be
-    used; nothing is asked of the API yet.
+    (`runner.kubectl_path`), `helm` one that undo may use, or None; `tools` are those of rule R11 that are configured.
+    InvalidInputError where the kubeconfig cannot be used; nothing is asked of the API yet.
     """
     async with open_as(
         await load_credentials(kubeconfig), kubectl=kubectl, helm=helm, tools=tools, seconds=seconds_per_request

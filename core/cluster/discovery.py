@@ -66,6 +66,12 @@ def _owned_by(objects: Sequence[dict[str, Any]], uids: set[str]) -> list[dict[st
     return list(owned.values())
 
 
+async def revisions_of(reader: Reader, name: str, namespace: str) -> dict[int, Release]:
+    """The revisions of a helm release by their numbers; empty where none is there that may be read."""
+    known = [release_of(one) for one in await reader.listed("Secret", namespace)]
+    return {one.revision: one for one in known if one is not None and one.name == name}
+
+
 async def objects_of_release(reader: Reader, release: Release) -> tuple[Manifest, ...]:
     """The objects of a helm release as they are live, and the Secrets that hold its revisions, newest last."""
     read = [await reader.read(one) for one in release.objects()]

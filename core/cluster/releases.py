@@ -1,14 +1,12 @@
 """Which objects a line about helm releases means: what their revisions hold, by the cluster's own word."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from core.cluster.discovery import objects_of_release
-from core.cluster.touching import Reader
+from core.cluster.discovery import Reader, objects_of_release, revisions_of
+from core.cluster.touching import resource_of
 from core.effects import Aim
 from core.errors import NotFoundError
-from core.helm_releases import Release, release_of
+from core.helm_releases import Release
 from core.resources import Resource
 
 
@@ -27,7 +25,7 @@ class Releases:
         for name in aim.releases:
             revisions = await self._revisions(name, aim.namespace)
             newest = max(revisions)
-            there = [_resource(one) for one in await objects_of_release(self.reader, revisions[newest])]
+            there = [resource_of(one) for one in await objects_of_release(self.reader, revisions[newest])]
             found += there
             if aim.rolls_back:
                 wanted = aim.to_revision or newest - 1
@@ -37,8 +35,7 @@ class Releases:
         return found
 
     async def _revisions(self, name: str, namespace: str) -> dict[int, Release]:
-        known = [release_of(one) for one in await self.reader.listed("Secret", namespace)]
-        found = {one.revision: one for one in known if one is not None and one.name == name}
+        found = await revisions_of(self.reader, name, namespace)
         if not found:
             raise NotFoundError(f"There is no helm release {namespace}/{name} that may be read here.")
         return found
@@ -46,9 +43,4 @@ class Releases:
     async def _others_of(self, release: Release, there: set[Resource]) -> list[Resource]:
         """What this revision holds beside those: live all the same, or yet to be made."""
         others = [(one, await self.reader.read(one)) for one in release.objects() if one not in there]
-        return [named if live is None else _resource(live) for named, live in others]
-
-
-def _resource(live: Mapping[str, Any]) -> Resource:
-    metadata = live["metadata"]
-    return Resource(live["kind"], metadata["name"], metadata.get("namespace"), live["apiVersion"], metadata.get("uid"))
+        return [named if live is None else resource_of(live) for named, live in others]

@@ -5,10 +5,9 @@ from typing import Any
 
 from core import owners
 from core.cluster.api import KubernetesApi, Query
-from core.cluster.discovery import served_kinds
+from core.cluster.discovery import Reader, served_kinds
 from core.cluster.kinds import KINDS, NODE, POD, Kind
 from core.cluster.releases import Releases
-from core.cluster.touching import Reader
 from core.commands.kinds import is_known
 from core.effects import Aim, Judged
 from core.errors import InvalidInputError, NotFoundError

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from core import owners
 from core.cluster import discovery, kinds
@@ -15,7 +15,7 @@ from core.commands.helm import HELM
 from core.commands.kubectl import KUBECTL, parse_kubectl
 from core.effects import Judged
 from core.errors import StepFailedError, first_of
-from core.helm_releases import Release, release_of
+from core.helm_releases import Release
 from core.resources import Resource
 from core.snapshot import Manifest, Touched
 
@@ -42,20 +42,12 @@ _OTHERWISE = frozenset(
 )
 
 
-class Reader(Protocol):
-    """What reads objects of any kind."""
-
-    async def read(self, resource: Resource) -> Manifest | None: ...
-
-    async def listed(self, kind: str, namespace: str | None) -> Sequence[Manifest]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Finder:
     """Finds by asking the API server. Whatever it refuses to show or to try is raised, so that nothing is changed."""
 
     api: KubernetesApi
-    reader: Reader
+    reader: discovery.Reader
     ask: Ask
 
     async def find(self, judged: Judged, namespace: str) -> tuple[Touched, ...]:
@@ -93,7 +85,7 @@ class Finder:
             return tuple(_switched(one, field, is_on=is_on) for one in await self._selected(invocation))
         if verb in _UNTOLD:
             selected = await self._selected(invocation)
-            return tuple(Touched(_resource(one), one, one, is_tried=False) for one in selected)
+            return tuple(Touched(resource_of(one), one, one, is_tried=False) for one in selected)
         if KUBECTL.of(verb, "dry-run") is None or KUBECTL.of(verb, "output") is None:
             raise StepFailedError(f"What kubectl {verb} changes cannot be found beforehand, so it cannot be undone.")
         return await self._tried(invocation)
@@ -113,7 +105,7 @@ class Finder:
 
         async def read(proposed: Manifest) -> Touched:
             async with room:
-                return Touched(_resource(proposed), await self.reader.read(_resource(proposed)), proposed)
+                return Touched(resource_of(proposed), await self.reader.read(resource_of(proposed)), proposed)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -132,7 +124,7 @@ class Finder:
 
     async def _gone(self, targets: Sequence[Manifest]) -> tuple[Touched, ...]:
         """With what goes along: all of a namespace or kind, and what they own that no controller makes again."""
-        named = [_resource(one) for one in targets]
+        named = [resource_of(one) for one in targets]
         along = await discovery.touched_by_deletion(self.api, *named)
         return tuple(_touched(one, None) for one in (*along, *targets))
 
@@ -142,7 +134,7 @@ class Finder:
         asked = Invocation("kubectl", "create", (), flags)
         wanted = _manifests(await self.ask(_line(asked, (), ("dry-run=client", "output=json"))))
         found = await self._with_before(wanted)
-        gone = [_resource(one.before) for one in found if one.before is not None]
+        gone = [resource_of(one.before) for one in found if one.before is not None]
         along = await discovery.touched_by_deletion(self.api, *gone)
         return (*(_touched(one, None) for one in along), *found)
 
@@ -169,15 +161,14 @@ class Finder:
             release = await self._newest(name, where)
             is_gone = invocation.verb == "uninstall"
             objects = await discovery.objects_of_release(self.reader, release)
-            found += [Touched(_resource(one), one, None if is_gone else one, is_tried=is_gone) for one in objects]
+            found += [Touched(resource_of(one), one, None if is_gone else one, is_tried=is_gone) for one in objects]
         return tuple(found)
 
     async def _newest(self, name: str, namespace: str) -> Release:
-        known = [release_of(one) for one in await self.reader.listed("Secret", namespace)]
-        revisions = [one for one in known if one is not None and one.name == name]
+        revisions = await discovery.revisions_of(self.reader, name, namespace)
         if not revisions:
             raise StepFailedError(f"There is no helm release {namespace}/{name} that may be read here.")
-        return max(revisions, key=lambda one: one.revision)
+        return revisions[max(revisions)]
 
 
 def _line(invocation: Invocation, words: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
@@ -213,7 +204,8 @@ def _next_object(printed: str, place: int) -> int | None:
     return None if found < 0 else found + 1
 
 
-def _resource(manifest: Mapping[str, Any]) -> Resource:
+def resource_of(manifest: Mapping[str, Any]) -> Resource:
+    """What names this object."""
     metadata = manifest["metadata"]
     return Resource(
         manifest["kind"], metadata["name"], metadata.get("namespace"), manifest["apiVersion"], metadata.get("uid")
@@ -221,7 +213,7 @@ def _resource(manifest: Mapping[str, Any]) -> Resource:
 
 
 def _touched(before: Manifest, proposed: Manifest | None) -> Touched:
-    return Touched(_resource(before), before, proposed)
+    return Touched(resource_of(before), before, proposed)
 
 
 def _switched(before: Manifest, field: str, *, is_on: bool) -> Touched:
