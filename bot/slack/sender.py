@@ -163,12 +163,14 @@ class CardSender:
         await self._redraw(slot, root, asked, overview)
 
     async def _redraw(self, slot: CardSlot, root: str, questions: Sequence[Approval], overview: Overview) -> None:
+        """Each as it stands by now; why it was asked is told in the entry that put it."""
+        asked = await self.store.entries(slot.resolution_id) if questions else []
         for question in questions:
             place = await self._question_at(slot, root, question.id)
             if place is None:
                 continue  # it is posted with these entries, as it stands by now
             ts, seq = place
-            card = question_card(overview, question, self.rendering)
+            card = question_card(overview, question, self.rendering, why=thread.why_asked(asked, question))
             try:
                 await self.client.chat_update(
                     channel=str(slot.channel),

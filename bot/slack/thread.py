@@ -77,6 +77,12 @@ def replies(entries: Sequence[RecordedEntry], overview: Overview, rendering: Ren
     return found + _reply(seq, lines)
 
 
+def why_asked(entries: Sequence[RecordedEntry], question: Approval) -> str:
+    """What the entry that put this question says of its reason, "" where it says nothing."""
+    put = (one.entry for one in entries if one.entry.what is Happened.QUESTION_ASKED)
+    return next((_text(one.facts, "why") for one in put if one.facts.get("approval_id") == question.id), "")
+
+
 def _question(recorded: RecordedEntry, overview: Overview) -> Approval | None:
     """The question that this entry puts, as it stands by now."""
     if recorded.entry.what is not Happened.QUESTION_ASKED:

@@ -389,6 +389,7 @@ async def test_a_further_plan_that_is_rejected_is_not_run_and_ends_the_run(play)
 
     assert changes(play) == []
     assert "rejected the further plan (revision 2)" in told
+    assert "it is at its limit" in str(play.slack.message(question["ts"])["blocks"])
     ended = await play.newest()
     assert ended.outcome.output.endswith("rejected it: we scale by hand.")
 
@@ -457,5 +458,6 @@ async def test_a_secret_in_a_proposed_line_runs_and_is_shown_nowhere(play):
     _, history = await play.get("/api/v1/incident/history")
     entries = await play.stage.assembled.intake._store.entries(done.resolution.id)
     assert "DB_PASSWORD=[redacted]" in json.dumps(status)
-    for told in (details, str(play.slack.message(card["ts"])), play.thread(card), status, history, entries):
+    shown = (details, str(play.slack.message(card["ts"])), play.thread(card), status, history, entries, done.outcome)
+    for told in shown:
         assert "hunter2" not in str(told), str(told)[max(0, str(told).find("hunter2") - 400) :][:600]

@@ -1,6 +1,7 @@
 """An agent asks mid-run about a line that the approval does not cover: the card in the thread, the click, the run."""
 
 import asyncio
+import copy
 import time
 
 import pytest
@@ -267,6 +268,25 @@ async def test_who_may_not_approve_answers_no_question(play, by):
     await play.slack.click(play.slack.people[by], question["ts"], "approve")
 
     assert (await play.newest()).question is not None
+
+
+async def test_what_changed_before_it_was_asked_again_stays_on_the_card_when_it_is_drawn_anew(play):
+    card, first = await at_the_question(play, LABEL)
+    objects = play.stage.simulator.objects
+    pod = copy.deepcopy(next(iter(objects.of("Pod", "shop"))))
+    pod["metadata"]["labels"]["app"] = "checkout"
+    pod["metadata"]["name"] = "checkout-new"
+    for name in ("uid", "resourceVersion", "creationTimestamp", "ownerReferences"):
+        pod["metadata"].pop(name, None)
+    objects.put(pod)
+    await play.slack.click(play.ada, first["ts"], "approve")
+    again = await question_of(play, card, besides=(first["ts"],))
+    assert "it changed meanwhile" in str(again["blocks"])
+
+    await play.slack.command(play.ada, "/incident", "pause the database is being moved")
+    await play.slack.until(lambda: "is being moved" in str(play.slack.message(again["ts"])["blocks"]))
+
+    assert "it changed meanwhile" in str(play.slack.message(again["ts"])["blocks"])
 
 
 async def test_a_pause_stands_on_an_open_question_too_and_goes_again(play):
