@@ -146,10 +146,15 @@ async def close(tx: Transaction, question: Approval | None, *, by: Person | None
         await end(tx, locked, state=ApprovalState.CANCELLED, by=by, reason=reason)
 
 
+def who_and_why(ended: Approval) -> tuple[str, str]:
+    """Who ended a question, and why, to stand behind a verb."""
+    who = ended.decided_by.name if ended.decided_by else "the service"
+    return who, f": {ended.reason}" if ended.reason else " without a reason"
+
+
 def outcome_words(ended: Approval) -> str:
     """What the agent is told of a question that was not approved."""
-    who = ended.decided_by.name if ended.decided_by else "the service"
-    why = f": {ended.reason}" if ended.reason else " without a reason"
+    who, why = who_and_why(ended)
     match ended.state:
         case ApprovalState.REJECTED:
             return f"{who} rejected this line{why}. Do not ask for it again; find another way, or stop and say so."

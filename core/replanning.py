@@ -10,7 +10,7 @@ from core.findings import IncidentContext
 from core.permit import Permit
 from core.planning import REPORTER, NoPlan, Plan, Planner
 from core.ports import AgentTask, Toolbox
-from core.questions import Asking, Questions
+from core.questions import Asking, Questions, who_and_why
 from core.resolution import ActionType, Resolution
 
 
@@ -91,7 +91,6 @@ def _words(ended: Approval) -> str:
     """What came of a further plan that was not approved."""
     if ended.state is ApprovalState.EXPIRED:
         return "A further plan was proposed, and nobody answered in time."
-    who = ended.decided_by.name if ended.decided_by else "the service"
-    why = f": {ended.reason}" if ended.reason else " without a reason"
+    who, why = who_and_why(ended)
     verb = "rejected" if ended.state is ApprovalState.REJECTED else "closed"
     return f"A further plan was proposed; {who} {verb} it{why}."
