@@ -64,10 +64,11 @@ async def open_sources(settings: Settings) -> AsyncIterator[tuple[Source, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The service, the two parts of it that the demo asks directly, and what the cluster enforces, in sentences."""
+    """The service, the parts of it that are asked directly, and what the cluster enforces, in sentences."""
 
     service: Service
     intake: Intake
+    engine: ApprovalEngine
     slack: SlackDoor | None
     enforced: tuple[str, ...]
 
@@ -125,7 +126,7 @@ async def open_service(settings: Settings, *, door: auth.LocalDoor | None = None
         parts: list[Part] = [heartbeat.run, listening, worker.run, sweeper.run, *ways.parts]
         parts += [partial(keep_up, settings.data)] if settings.database_url is None else []
         parts += [slack.run] if slack is not None else []
-        yield Assembled(Service(rest, parts), intake, slack, ways.told)
+        yield Assembled(Service(rest, parts), intake, engine, slack, ways.told)
 
 
 def _slack_door(

@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from bot.configured import approval_engine, load_policy_file
 from bot.service import stop_on_signals
 from bot.settings import Settings, refuse_unknown_settings
 from bot.wiring import open_service
+from core.approvals import ApprovalEngine
 
 
 async def serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -14,7 +14,7 @@ async def serve(settings: Settings, _: argparse.Namespace) -> int:
     refuse_unknown_settings()
     stop = stop_on_signals()
     async with open_service(settings) as assembled:
-        for line in _told(settings, assembled.service.url):
+        for line in _told(settings, assembled.engine, assembled.service.url):
             print(line, file=sys.stderr)
         for sentence in assembled.enforced:
             print(f"incident-resolver: credentials: {sentence}.", file=sys.stderr)
@@ -22,7 +22,7 @@ async def serve(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
-def _told(settings: Settings, url: str) -> list[str]:
+def _told(settings: Settings, engine: ApprovalEngine, url: str) -> list[str]:
     lines = [f"incident-resolver: REST on {url} (documentation: {url}/docs)."]
     if settings.slack_bot_token is None:
         lines.append("incident-resolver: SLACK_BOT_TOKEN is not set, so this runs REST-only.")
@@ -30,6 +30,5 @@ def _told(settings: Settings, url: str) -> list[str]:
         lines.append("incident-resolver: SLACK_CHANNEL is not set: only what is asked for in Slack gets a card.")
     if settings.anthropic_api_key is None:
         lines.append("incident-resolver: ANTHROPIC_API_KEY is not set: agents cannot start, all else works.")
-    engine = approval_engine(settings, load_policy_file(settings))
     lines += [f"incident-resolver: {one}" for one in (engine.why_nobody(), engine.why_not_these()) if one is not None]
     return lines

@@ -463,3 +463,13 @@ async def test_a_headless_demo_whose_incident_does_not_heal_exits_with_one(capsy
     wanted = Wanted(port=0, slack_port=0, page=None, changed={"anthropic_base_url": "http://127.0.0.1:9"})
     assert await show(wanted, is_headless=True, is_json=False) == 1
     assert "failed: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["serve", "issuer", "check"])
+async def test_what_is_spelt_like_a_setting_and_is_none_is_told_before_anything_runs(data, command):
+    settings = {"INCIDENT_RESOLVER_DATA": str(data), "INCIDENT_RESOLVER_POLCIY": "/etc/policy.yaml"}
+
+    code, out, err = await run(command, **settings)
+
+    assert code == 1
+    assert "INCIDENT_RESOLVER_POLCIY is no setting; is INCIDENT_RESOLVER_POLICY meant?" in out + err
